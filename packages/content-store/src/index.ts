@@ -1,1 +1,1 @@
-export {}
+export type { ContentStore, ContentWriter, StagedContent } from './content.ts'

@@ -1,1 +1,1 @@
-export {}
+export { type Accept, type AcceptMessage, type Destination, StoreError } from './types.ts'

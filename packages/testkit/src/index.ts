@@ -1,1 +1,2 @@
-export {}
+export { freePort } from './port.ts'
+export { startRedis, type TestRedis } from './redis.ts'
