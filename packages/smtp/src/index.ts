@@ -1,1 +1,6 @@
-export {}
+export { type Mailbox, needsUtf8, parseDomain, parseMailbox, sameMailbox } from './mailbox.ts'
+export { expire, type Happening, type Judgement, judge } from './outcome.ts'
+export { findPathEnd, type Path, parsePath } from './path.ts'
+export { REDACTED, redactCommand, redactTranscript } from './redact.ts'
+export { formatReply, parseReply, replyText } from './reply.ts'
+export { decodeXtext, encodeXtext, formatOrcpt, parseOrcpt } from './xtext.ts'
