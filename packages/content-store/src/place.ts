@@ -1,0 +1,22 @@
+/** What a content store of any kind does; the writer with its threshold stands before it and is the same for all. */
+import type { ContentRef } from '@sluice/contracts'
+
+/** One content that is being written, in pieces of at most the store's chunk size. */
+export type Sink = {
+  append: (piece: Buffer) => Promise<void>
+  /** All bytes are durable once this resolves. */
+  seal: () => Promise<ContentRef>
+  /** Removes what was written, sealed or not. */
+  discard: () => Promise<void>
+}
+
+export type IsNeeded = (id: string, ref: ContentRef) => Promise<boolean>
+
+export type Place<Ref extends ContentRef> = {
+  open: (id: string, lane: number) => Promise<Sink>
+  /** Pieces in order. Throws when one is missing; the sum of their sizes is checked by the caller. */
+  pieces: (id: string, ref: Ref) => AsyncIterable<Buffer>
+  remove: (id: string, ref: Ref) => Promise<void>
+  /** @param before ms since the epoch: only what was last written before is looked at */
+  sweep: (before: number, isNeeded: IsNeeded) => Promise<number>
+}

@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { startRedis, type TestRedis } from '@sluice/testkit'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+const MIB = 1_048_576
+const script = join(import.meta.dirname, 'test-support', 'stream-through.ts')
+let redis: TestRedis
+let directory: string
+beforeAll(async () => {
+  redis = await startRedis()
+  directory = await mkdtemp(join(tmpdir(), 'sluice-content-'))
+})
+afterAll(async () => {
+  await redis.stop()
+  await rm(directory, { recursive: true, force: true })
+})
+
+/** @param limit a shell command before Node starts, such as `ulimit -f 100` */
+const streamThrough = async (kind: string, sizeBytes: number, limit = ':'): Promise<Record<string, unknown>> => {
+  const node = [process.execPath, '--no-warnings', script, kind, redis.port, directory, sizeBytes].join(' ')
+  const { stdout } = await promisify(execFile)('bash', ['-c', `${limit} && exec ${node}`])
+  return JSON.parse(stdout)
+}
+
+it.each(['redis', 'file'])('streams 100 MiB through the store %s within 64 MiB of memory', async (kind) => {
+  const outcome = await streamThrough(kind, 100 * MIB)
+  expect(outcome).toMatchObject({ result: 'stored', readBytes: 100 * MIB })
+  expect(outcome.grownKiB).toBeLessThan(64 * 1024)
+})
+
+it('R-451: a disk that takes no more rejects as full, and nothing is left of the content', async () => {
+  await rm(directory, { recursive: true, force: true })
+  const outcome = await streamThrough('file', 25 * MIB, 'ulimit -f 1024')
+  expect(outcome).toMatchObject({ result: 'failed', code: 'full', fault: expect.stringContaining('EFBIG') })
+  expect(await readdir(join(directory, 'tmp'))).toEqual([])
+})
