@@ -1,5 +1,18 @@
+export { formatDate, formatHeader, oneLine, quoteComment, quoteHeaderValue } from './header-text.ts'
+export {
+  countHeaders,
+  countReceived,
+  findHeaderEnd,
+  firstHeader,
+  type HeaderField,
+  hasEightBit,
+  headerFields,
+  removeHeaders,
+  splitContent,
+} from './headers.ts'
 export { type Mailbox, needsUtf8, parseDomain, parseMailbox, sameMailbox } from './mailbox.ts'
 export { expire, type Happening, type Judgement, judge } from './outcome.ts'
+export { type MailCommand, type Parsed, parseMailCommand, parseRcptCommand, type RcptCommand } from './parameters.ts'
 export { findPathEnd, type Path, parsePath } from './path.ts'
 export { REDACTED, redactCommand, redactTranscript } from './redact.ts'
 export { formatReply, parseReply, replyText } from './reply.ts'

@@ -22,10 +22,8 @@ export const redactTranscript = (lines: readonly string[]): string[] => {
       inAuth = true
       return line
     }
-    if (!line.startsWith('C: ')) {
-      inAuth = false
-      return line
-    }
+    if (line.startsWith('S: ')) inAuth = false
+    if (!line.startsWith('C: ')) return line
     const redacted = `C: ${redactCommand(line.slice(3), inAuth)}`
     inAuth = false
     return redacted
