@@ -1,0 +1,61 @@
+/** Everything that guards main, in the order of the quickest answer first. Each step is a Node.js program with an exit code. */
+
+export type Step = {
+  name: string
+  /** What a green step means, in words. */
+  means: string
+  /** Arguments of `node`, from the root of the checkout. */
+  args: string[]
+  timeLimitMs: number
+  /** Vitest counts its own tests; every other step counts as one. */
+  vitest: boolean
+  /** Left out of `npm test` unless it is named, or `all` is. */
+  onlyWhenAsked: boolean
+}
+
+const SECOND = 1000
+const plain = { vitest: false, onlyWhenAsked: false, timeLimitMs: 120 * SECOND }
+
+const vitest = (project: string): string[] => ['node_modules/vitest/vitest.mjs', 'run', '--project', project]
+
+export const STEPS: Step[] = [
+  { ...plain, name: 'lint', means: 'style and imports', args: ['node_modules/@biomejs/biome/bin/biome', 'check', '.'] },
+  { ...plain, name: 'types', means: 'TypeScript, strict', args: ['node_modules/typescript/bin/tsc', '--noEmit'] },
+  { ...plain, name: 'boundaries', means: 'who may import whom', args: ['e2e/run/check-boundaries.ts'] },
+  { ...plain, name: 'exports', means: 'no dead exports, files or dependencies', args: ['node_modules/knip/bin/knip.js'] },
+  {
+    ...plain,
+    name: 'docs',
+    means: 'the config reference is what the schema says',
+    args: ['packages/cli/src/generate-docs.ts', '--check'],
+  },
+  { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
+  { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
+  { ...plain, name: 'e2e', means: 'scenarios with real processes', args: vitest('e2e'), vitest: true, timeLimitMs: 480 * SECOND },
+  { ...plain, name: 'first-mail', means: 'what a newcomer does first', args: ['e2e/first-mail.ts'], onlyWhenAsked: true },
+  {
+    ...plain,
+    name: 'bench',
+    means: 'a small relay run, each message exactly once',
+    args: ['bench/relay.ts', '--count', '500'],
+    onlyWhenAsked: true,
+  },
+]
+
+/** What `npm test -- …` asks for: steps by name, `all`, or test files by a part of their path. */
+export type Selection = { steps: Step[]; files: string[] }
+
+const named = (word: string): Step | undefined => STEPS.find((step) => step.name === word)
+
+/** Throws when a word is neither a step nor looks like a path. */
+export const select = (words: string[]): Selection => {
+  if (words.length === 0) return { steps: STEPS.filter((step) => !step.onlyWhenAsked), files: [] }
+  if (words.includes('all')) return { steps: STEPS, files: [] }
+  const files = words.filter((word) => named(word) === undefined)
+  const stray = files.find((word) => !word.includes('/') && !word.includes('.'))
+  if (stray !== undefined) throw new Error(`no step "${stray}": ${STEPS.map((step) => step.name).join(', ')}, all, or a path`)
+  const wanted = new Set(words)
+  if (files.some((file) => file.startsWith('e2e/'))) wanted.add('e2e')
+  if (files.some((file) => !file.startsWith('e2e/'))) wanted.add('unit')
+  return { steps: STEPS.filter((step) => wanted.has(step.name)), files }
+}
