@@ -1,1 +1,2 @@
-export {}
+export { createIsPrivate, literalAddress } from './address.ts'
+export { createResolver, type HostAnswer, type MxAnswer, type MxHost, type MxResolver, type ResolverOptions } from './resolver.ts'

@@ -1,2 +1,7 @@
+export { createCertificate, type TestCertificate } from './certificate.ts'
+export { type DnsRecords, startDns, type TestDns } from './dns.ts'
+export { startFarEnd } from './far-end.ts'
+export { DEFAULT_EXTENSIONS } from './far-end-session.ts'
+export type { FarEnd, FarEndConnection, FarEndMessage, FarEndOptions, FarEndStage } from './far-end-types.ts'
 export { freePort } from './port.ts'
 export { startRedis, type TestRedis } from './redis.ts'
