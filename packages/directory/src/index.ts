@@ -1,1 +1,5 @@
-export {}
+export type { Account, Config, Domain, Listener, Route, RouteHost } from './config.ts'
+export { createDirectory, type Directory, type Resolution } from './directory.ts'
+export { loadConfig } from './load-config.ts'
+export { hashPassword } from './passwords.ts'
+export { nextAttemptAt, type Schedule, scheduleSpanMs } from './schedules.ts'

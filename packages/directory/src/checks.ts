@@ -1,0 +1,197 @@
+/** What no single key can say: names that must exist, things that must not be there twice, files that must be readable. */
+import { access, constants } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { formatPath, type Problem, type YamlDocument } from '@sluice/runtime'
+import { recipientsOf } from './config.ts'
+import { createDirectory } from './directory.ts'
+import type { WrittenConfig } from './schema.ts'
+
+type Finding = { path: PropertyKey[]; message: string }
+type Check = (config: WrittenConfig) => Finding[]
+
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1)
+const quoted = (names: string[]): string => (names.length === 0 ? 'none is defined' : `defined are ${names.join(', ')}`)
+
+const repeated = (values: string[], path: (i: number) => PropertyKey[], what: string): Finding[] =>
+  values.flatMap((value, i) =>
+    values.indexOf(value) < i ? [{ path: path(i), message: `expected each ${what} once; ${value} stands here again` }] : [],
+  )
+
+const duplicates: Check = ({ domains, routes, accounts, listeners }) => [
+  ...repeated(
+    domains.map(({ name }) => name),
+    (i) => ['domains', i, 'name'],
+    'domain',
+  ),
+  ...repeated(
+    routes.map(({ name }) => name),
+    (i) => ['routes', i, 'name'],
+    'route',
+  ),
+  ...repeated(
+    listeners.map(({ name }) => name),
+    (i) => ['listeners', i, 'name'],
+    'listener',
+  ),
+  ...repeated(
+    accounts.map(({ address }) => address.toLowerCase()),
+    (i) => ['accounts', i, 'address'],
+    'account',
+  ),
+  ...repeated(
+    routes.flatMap(({ match }) => match),
+    (n) => {
+      const places = routes.flatMap(({ match }, i) => match.map((_, j) => ['routes', i, 'match', j]))
+      return places[n] ?? ['routes']
+    },
+    'pattern of `match`',
+  ),
+]
+
+const matches = (routes: WrittenConfig['routes'], domain: string): boolean =>
+  routes.some(({ match }) => match.some((p) => p === '*' || p === domain || (p.startsWith('*.') && domain.endsWith(p.slice(1)))))
+
+const routesOfDomains: Check = ({ domains, routes }) =>
+  domains.flatMap(({ name, route }, i): Finding[] => {
+    const names = routes.map((one) => one.name)
+    if (route !== null && route !== 'local' && !names.includes(route)) {
+      return [{ path: ['domains', i, 'route'], message: `expected the name of a route, not ${route}; ${quoted(names)}` }]
+    }
+    const matched = route !== null || matches(routes, name)
+    return matched ? [] : [{ path: ['domains', i], message: `expected a route for ${name}: name one here, or match it in one` }]
+  })
+
+const hosts: Check = ({ routes }) =>
+  routes.flatMap(({ type, hosts, auth, tls }, i): Finding[] => [
+    ...((type === 'smtp' || type === 'lmtp') && hosts.length === 0
+      ? [{ path: ['routes', i], message: `expected hosts: a route of type ${type} goes to at least one` }]
+      : []),
+    ...(type === 'mx' && hosts.length > 0
+      ? [{ path: ['routes', i, 'hosts'], message: 'expected no hosts: a route of type mx asks the DNS' }]
+      : []),
+    ...(auth !== null && tls === 'off'
+      ? [{ path: ['routes', i, 'tls'], message: 'expected TLS: a password is never sent in the clear' }]
+      : []),
+  ])
+
+const schedules: Check = ({ routes, schedules, schedule }) => {
+  const known = ['classic', 'internet', ...Object.keys(schedules)]
+  const unknown = (name: string | null, path: PropertyKey[]): Finding[] =>
+    name === null || known.includes(name) ? [] : [{ path, message: `expected one of ${known.join(', ')}, not ${name}` }]
+  return [
+    ...['classic', 'internet'].flatMap((name) =>
+      name in schedules ? [{ path: ['schedules', name], message: `expected another name: ${name} is built in` }] : [],
+    ),
+    ...unknown(schedule, ['schedule']),
+    ...routes.flatMap((route, i) => unknown(route.schedule, ['routes', i, 'schedule'])),
+  ]
+}
+
+const accounts: Check = ({ accounts, domains }) =>
+  accounts.flatMap(({ address, passwordFile, passwordHash }, i): Finding[] => [
+    ...(domains.some(({ name }) => name === domainOf(address))
+      ? []
+      : [
+          {
+            path: ['accounts', i, 'address'],
+            message: `expected an address in one of the domains; ${domainOf(address)} is none`,
+          },
+        ]),
+    ...(passwordFile !== null && passwordHash !== null
+      ? [{ path: ['accounts', i, 'passwordHash'], message: 'expected passwordFile or passwordHash, not both' }]
+      : []),
+  ])
+
+const listeners: Check = ({ listeners }) =>
+  listeners.flatMap(({ tls, implicitTls, auth }, i): Finding[] =>
+    tls !== null
+      ? []
+      : [
+          ...(implicitTls ? [{ path: ['listeners', i, 'implicitTls'], message: 'expected tls with certFile and keyFile' }] : []),
+          ...(auth !== 'off'
+            ? [
+                {
+                  path: ['listeners', i, 'auth'],
+                  message: 'expected tls with certFile and keyFile: AUTH is offered only under TLS',
+                },
+              ]
+            : []),
+        ],
+  )
+
+/** Aliases, catch-alls and postmasters of own domains must lead to somebody (R-alias, R-postmaster). */
+const targets: Check = (config) => {
+  const domains = config.domains.map((domain) => ({ ...domain, recipients: recipientsOf(domain, config) }))
+  const directory = createDirectory({ domains, accounts: config.accounts, routes: [], trustedNetworks: [] }, { ownAddresses: [] })
+  const test = (address: string, path: PropertyKey[]): Finding[] => {
+    const at = address.lastIndexOf('@')
+    const { kind } = directory.resolve({ local: address.slice(0, at), domain: address.slice(at + 1), text: address })
+    if (kind === 'loop')
+      return [{ path, message: `expected an end: ${address} leads back to itself, or through too many aliases` }]
+    return kind === 'unknown' ? [{ path, message: `expected an address that exists; ${address} does not` }] : []
+  }
+  return domains.flatMap(({ name, aliases, catchAll, postmaster, recipients }, i): Finding[] => [
+    ...Object.values(aliases).flatMap((list, n) =>
+      list.flatMap((target) => test(target, ['domains', i, 'aliases', Object.keys(aliases)[n] as string])),
+    ),
+    ...(catchAll === null ? [] : test(catchAll, ['domains', i, 'catchAll'])),
+    ...(catchAll !== null && recipients === 'any'
+      ? [{ path: ['domains', i, 'catchAll'], message: 'expected recipients: listed; with `any` all names exist' }]
+      : []),
+    ...(postmaster === null ? [] : test(postmaster, ['domains', i, 'postmaster'])),
+    ...(directory.resolve({ local: 'postmaster', domain: name, text: `postmaster@${name}` }).kind === 'unknown'
+      ? [{ path: ['domains', i], message: `expected postmaster: an address; ${name} lists nobody who could be it` }]
+      : []),
+  ])
+}
+
+const CHECKS: Check[] = [duplicates, routesOfDomains, hosts, schedules, accounts, listeners, targets]
+
+const unreadable = async (config: WrittenConfig, baseDir: string): Promise<Finding[]> => {
+  const files: [PropertyKey[], string | null | undefined][] = [
+    [['redis', 'passwordFile'], config.redis.passwordFile],
+    ...config.listeners.flatMap(({ tls }, i): [PropertyKey[], string | undefined][] => [
+      [['listeners', i, 'tls', 'certFile'], tls?.certFile],
+      [['listeners', i, 'tls', 'keyFile'], tls?.keyFile],
+    ]),
+    ...config.accounts.map(({ passwordFile }, i): [PropertyKey[], string | null] => [
+      ['accounts', i, 'passwordFile'],
+      passwordFile,
+    ]),
+    ...config.routes.map(({ auth }, i): [PropertyKey[], string | undefined] => [
+      ['routes', i, 'auth', 'passwordFile'],
+      auth?.passwordFile,
+    ]),
+  ]
+  const found = await Promise.all(
+    files.map(async ([path, file]): Promise<Finding[]> => {
+      if (file === null || file === undefined) return []
+      const full = resolve(baseDir, file)
+      const readable = await access(full, constants.R_OK).then(
+        () => true,
+        () => false,
+      )
+      return readable ? [] : [{ path, message: `expected a file that can be read; ${full} cannot` }]
+    }),
+  )
+  return found.flat()
+}
+
+/** @returns every problem, in the order of the file; empty when the config can be used */
+export const checkConfig = async (config: WrittenConfig, document: YamlDocument, baseDir: string): Promise<Problem[]> => {
+  const findings = [...CHECKS.flatMap((check) => check(config)), ...(await unreadable(config, baseDir))]
+  return findings
+    .map(({ path, message }) => ({ file: document.file, line: document.lineOf(path), key: formatPath(path), message }))
+    .toSorted((a, b) => a.line - b.line)
+}
+
+/** @param hostname as it will be used */
+export const warningsOf = (config: WrittenConfig, hostname: string): string[] => [
+  ...(/^[^.\s]+(\.[^.\s]+)+$/.test(hostname)
+    ? []
+    : [`hostname: ${hostname} is no full domain name; other servers may refuse mail that it greets with`]),
+  ...(config.trustedNetworks.some((one) => /\/0$/.test(one))
+    ? ['trustedNetworks: holds the whole Internet; this is an open relay']
+    : []),
+  ...(config.redis.requireDurable ? [] : ['redis.requireDurable: false; accepted mail can be lost with Redis']),
+]

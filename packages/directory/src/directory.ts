@@ -1,0 +1,101 @@
+/** Who is here, who may, and where mail goes: the questions that services ask of the config. No I/O but the scrypt of log-ins. */
+import { networkInterfaces } from 'node:os'
+import type { Recipient } from '@sluice/contracts'
+import type { Mailbox } from '@sluice/smtp'
+import { type AliasDomain, accountKey, createExpand } from './aliases.ts'
+import type { Account, Route } from './config.ts'
+import type { Destination } from './destination.ts'
+import { createCheckPassword } from './passwords.ts'
+import { createRouting } from './routing.ts'
+import { createTrusted, plainIp } from './trusted-networks.ts'
+
+export type Resolution = { kind: 'own'; recipients: Recipient[] } | { kind: 'foreign' } | { kind: 'unknown' } | { kind: 'loop' }
+
+export type Directory = {
+  /** One of the domains, or an address literal of this host. */
+  isOwnDomain: (domain: string) => boolean
+  /** R-relay: may this client send to any domain? */
+  isTrusted: (ip: string) => boolean
+  /** The account's address; null when user or password is wrong, in the same time. */
+  authenticate: (user: string, password: string) => Promise<string | null>
+  /**
+   * R-alias, R-postmaster: who gets mail for this address. `foreign` is for trusted and authenticated senders only.
+   * `postmaster` without a domain is given with the empty domain.
+   */
+  resolve: (address: Mailbox) => Resolution
+  /** R-route; null: no route. */
+  destinationOf: (recipient: Recipient) => Destination | null
+  routeOf: (destination: Destination) => Route | null
+  accountExists: (address: string) => boolean
+  account: (address: string) => Account | null
+}
+
+/** What a directory needs of the config. */
+export type DirectoryConfig = {
+  domains: (AliasDomain & { route: string | null })[]
+  accounts: { address: string; quotaBytes: number | null; password?: string | null }[]
+  routes: Route[]
+  trustedNetworks: string[]
+}
+
+const interfaceAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
+
+/** `[192.0.2.1]`, `[IPv6:…]` → the address; null for domains. */
+const literalIp = (domain: string): string | null => /^\[(?:IPv6:)?([^\]]+)\]$/i.exec(domain)?.[1] ?? null
+
+/** @param options.ownAddresses the IPs whose literals mean this host; default: those of its interfaces */
+export const createDirectory = (config: DirectoryConfig, options: { ownAddresses?: string[] } = {}): Directory => {
+  const names = new Set(config.domains.map(({ name }) => name))
+  const first = config.domains[0]?.name
+  const ownIps = createTrusted((options.ownAddresses ?? interfaceAddresses()).map(plainIp))
+  const named = config.domains.flatMap(({ name, route }): [string, string][] => (route === null ? [] : [[name, route]]))
+  const routing = createRouting(config.routes, new Map(named))
+  const accounts = new Map(
+    config.accounts.map(({ address, quotaBytes, password }) => [
+      accountKey(address),
+      { address, quotaBytes, password: password ?? null },
+    ]),
+  )
+  const expand = createExpand(
+    config.domains,
+    config.accounts.map(({ address }) => address),
+  )
+  const checkPassword = createCheckPassword()
+  const account = (address: string): Account | null => accounts.get(accountKey(address)) ?? null
+
+  const isOwnLiteral = (domain: string): boolean => {
+    const ip = literalIp(domain)
+    return ip !== null && ownIps(ip)
+  }
+  const isOwnDomain = (domain: string): boolean => names.has(domain.toLowerCase()) || isOwnLiteral(domain)
+
+  /** Mail to a literal of this host, or to the bare postmaster, belongs to the first domain. */
+  const homeOf = (domain: string): string =>
+    first !== undefined && (domain === '' || isOwnLiteral(domain)) ? first : domain.toLowerCase()
+
+  return {
+    isOwnDomain,
+    isTrusted: createTrusted(config.trustedNetworks),
+    authenticate: async (user, password) => {
+      const found = account(user)
+      return (await checkPassword(password, found?.password ?? null)) ? (found?.address ?? null) : null
+    },
+    resolve: (mailbox) => {
+      const domain = homeOf(mailbox.domain)
+      const expansion = expand({ local: mailbox.local, domain })
+      if (expansion.kind === 'foreign')
+        return isOwnDomain(mailbox.domain) || mailbox.domain === '' ? { kind: 'unknown' } : expansion
+      if (expansion.kind !== 'own') return expansion
+      const recipients = expansion.addresses.map((address): Recipient => {
+        const same = accountKey(address) === accountKey(mailbox.text)
+        return same ? { address } : { address, original: mailbox.text }
+      })
+      return { kind: 'own', recipients }
+    },
+    destinationOf: ({ address }) => routing.destinationOf(address.slice(address.lastIndexOf('@') + 1)),
+    routeOf: routing.routeOf,
+    accountExists: (address) => account(address) !== null,
+    account,
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The whole config as one zod schema, closed to unknown keys. It is the only description there is: types are inferred from
+ * it and the reference page is generated from it. Durations, sizes and rates come out as numbers with the unit in the name.
+ */
+import { duration } from '@sluice/runtime'
+import { z } from 'zod'
+import { name, network } from './schema-parts.ts'
+import { accountSchema, domainSchema, routeSchema, scheduleSchema } from './schema-routing.ts'
+import {
+  contentSchema,
+  deliverySchema,
+  historySchema,
+  httpSchema,
+  limitsSchema,
+  listenerSchema,
+  mailboxSchema,
+  noticesSchema,
+  redisSchema,
+  resolverSchema,
+  spoolerSchema,
+} from './schema-service.ts'
+
+export const configSchema = z
+  .strictObject({
+    hostname: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe(
+        'The name in banner, EHLO, Received, Message-ID and notices; a full domain name. Left out: the name of the machine.',
+      )
+      .meta({ example: 'mx.example.org' }),
+    redis: redisSchema.prefault({}).describe('The durable store behind the spool.'),
+    content: contentSchema.prefault({}).describe('Where the bytes of messages lie.'),
+    listeners: z.array(listenerSchema).default([]).describe('Where mail comes in by SMTP.'),
+    trustedNetworks: z
+      .array(network())
+      .default([])
+      .describe('Clients that may send to any domain without logging in. Empty by default, so that nobody can.')
+      .meta({ example: '[10.0.0.0/8, "2001:db8::/32"]' }),
+    domains: z.array(domainSchema).default([]).describe('The own domains.'),
+    accounts: z.array(accountSchema).default([]).describe('Users: local mailboxes, and log-ins for sending.'),
+    routes: z.array(routeSchema).default([]).describe('Where mail goes out. Mail without a route bounces.'),
+    schedules: z
+      .record(name(), scheduleSchema)
+      .prefault({})
+      .describe('Own retry schedules by name. `classic` and `internet` exist already.')
+      .meta({ type: 'name: schedule', example: '{ gentle: { delays: [15m, 1h, 4h], jitter: 10% } }' }),
+    schedule: name()
+      .prefault('classic')
+      .describe(
+        'The schedule of routes that name none. `classic`: at once, then after 2, 4, 6, 8 and 10 hours. `internet`: early retries, then rarer, five days.',
+      ),
+    delayNotice: duration().prefault('4h').describe('Senders who asked for it (NOTIFY=DELAY) hear of a delay after this.'),
+    limits: limitsSchema.prefault({}).describe('What one client may ask of ingress.'),
+    bareLineFeeds: z
+      .enum(['reject', 'normalize'])
+      .default('reject')
+      .describe('Content with a line feed or carriage return of its own: refuse it (550 5.6.11), or write CRLF instead.'),
+    delivery: deliverySchema.prefault({}).describe('How the delivery-agents work.'),
+    resolver: resolverSchema.prefault({}).describe('Whom to ask for MX records.'),
+    spooler: spoolerSchema.prefault({}).describe('The pace of the whole gateway.'),
+    notices: noticesSchema.prefault({}).describe('Failure notices.'),
+    history: historySchema.prefault({}).describe('What is remembered of messages that have left.'),
+    mailbox: mailboxSchema.prefault({}).describe('The service that keeps local mail.'),
+    http: httpSchema.prefault({}).describe('Figures and health of each service.'),
+    shutdownGrace: duration().prefault('30s').describe('What is in hand gets this long to finish after SIGTERM.'),
+    log: z
+      .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.') })
+      .prefault({})
+      .describe('The log: one JSON object per line on standard output.'),
+  })
+  .transform(({ delayNotice, shutdownGrace, ...rest }) => ({
+    ...rest,
+    delayNoticeMs: delayNotice,
+    shutdownGraceMs: shutdownGrace,
+  }))
+
+/** As the file says it, before names are resolved and secrets read. */
+export type WrittenConfig = z.output<typeof configSchema>
