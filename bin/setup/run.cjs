@@ -40,4 +40,4 @@ const run = (what, command, args, env = process.env) =>
     })
   })
 
-module.exports = { root, run, say }
+module.exports = { root, run }
