@@ -1,4 +1,5 @@
 export * from './events.ts'
 export * from './id.ts'
+export * from './lanes.ts'
 export * from './outcome.ts'
 export * from './task.ts'

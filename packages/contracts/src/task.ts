@@ -78,6 +78,8 @@ export const envelopeSchema = z.object({
   envid: z.string().optional(),
   /** ms since the epoch */
   receivedAt: z.number(),
+  /** Who handed it in: address, HELO name and protocol, for trace. */
+  client: z.string().optional(),
   /** This message is itself a notice (DSN). */
   notice: z.boolean().optional(),
   /** W3C traceparent of the reception. */

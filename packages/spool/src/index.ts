@@ -1,1 +1,17 @@
+export { type AdmissionOptions, createAdmission } from './admission.ts'
+export { type Decoded, decodeIntake, decodeTask, encodeTask, type Intake, taskOf } from './payload.ts'
+export { laneBackend } from './queue-backend.ts'
+export { createScheduling, type Grant, type Repairs, type Scheduling } from './scheduling.ts'
+export { createRunner, type RunScript } from './script.ts'
+export {
+  createSessionClient,
+  type HandedTask,
+  type SessionClient,
+  type SessionKey,
+  type Settlement,
+  type Turn,
+  type TurnMode,
+} from './sessions.ts'
+export { createTrace, type History, historySchema, type Trace, type TracedTask } from './trace.ts'
 export { type Accept, type AcceptMessage, type Destination, StoreError } from './types.ts'
+export { createVerbs, type DestinationState, type Verbs } from './verbs.ts'

@@ -1,0 +1,114 @@
+/**
+ * Admission: the one durable write behind the 250 (R-250). A message with one destination becomes its task; a message with
+ * several becomes one intake job, from which the spooler makes the tasks. Group commit without a timer: what piles up while the
+ * last call for the same destination is in flight goes with the next.
+ */
+import { homeLane, lanePrefix } from '@sluice/contracts'
+import type { Redis } from 'ioredis'
+import { encodeIntake, encodeTask, taskOf } from './payload.ts'
+import { createRunner } from './script.ts'
+import { type Accept, type AcceptMessage, StoreError } from './types.ts'
+
+const MOST_TASKS = 200
+const MOST_BYTES = 8 * 1024 * 1024
+
+type Entry = { args: (string | Buffer)[]; bytes: number; done: () => void; failed: (error: StoreError) => void }
+type Pile = { entries: Entry[]; busy: boolean; write: (batch: Entry[]) => Promise<unknown> }
+
+/** What Redis answered was not stored; a connection that broke after sending leaves it unknown. */
+const storeErrorOf = (cause: unknown): StoreError => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const answered = cause instanceof Error && cause.name === 'ReplyError'
+  return new StoreError(answered ? 'refused' : 'unknown', message, { cause })
+}
+
+const takeBatch = (pile: Pile): Entry[] => {
+  let bytes = 0
+  let count = 0
+  for (const entry of pile.entries) {
+    if (count > 0 && (count === MOST_TASKS || bytes + entry.bytes > MOST_BYTES)) break
+    bytes += entry.bytes
+    count++
+  }
+  return pile.entries.splice(0, count)
+}
+
+const inlineBytes = (message: Accept): Buffer | string => (message.content.kind === 'inline' ? message.content.bytes : '')
+
+const taskArgs = (message: Accept): (string | Buffer)[] => {
+  const { envelope, content } = message
+  const task = taskOf(envelope, envelope.to, content.kind === 'inline' ? { store: 'inline' } : content.ref)
+  return [
+    envelope.id,
+    encodeTask(task),
+    inlineBytes(message),
+    message.once === true ? '1' : '0',
+    content.kind === 'stored' ? '1' : '0',
+  ]
+}
+
+const intakeArgs = (message: Accept, lane: number): (string | Buffer)[] => {
+  const { envelope, content } = message
+  const destinations = [...message.destinations].map(([destination, to]) => ({ destination, to }))
+  const ref = content.kind === 'inline' ? ({ store: 'redis', lane, chunks: 1 } as const) : content.ref
+  const names = destinations.map((each) => each.destination)
+  return [
+    envelope.id,
+    encodeIntake({ envelope, content: ref, destinations }),
+    inlineBytes(message),
+    String(names.length),
+    ...names,
+  ]
+}
+
+export type AdmissionOptions = {
+  /** A connection of its own, without offline queue and without resending. */
+  redis: Redis
+  lanes: number
+  /** ms since the epoch */
+  now: () => number
+}
+
+export const createAdmission = ({ redis, lanes, now }: AdmissionOptions): AcceptMessage => {
+  const run = createRunner(redis)
+  const piles = new Map<string, Pile>()
+
+  const flush = async (name: string, pile: Pile): Promise<void> => {
+    pile.busy = true
+    while (pile.entries.length > 0) {
+      const batch = takeBatch(pile)
+      try {
+        if (redis.status !== 'ready') throw new StoreError('refused', `Redis is away (${redis.status})`)
+        await pile.write(batch)
+        for (const entry of batch) entry.done()
+      } catch (cause) {
+        const error = cause instanceof StoreError ? cause : storeErrorOf(cause)
+        for (const entry of batch) entry.failed(error)
+      }
+    }
+    piles.delete(name)
+  }
+
+  const put = (name: string, write: Pile['write'], args: (string | Buffer)[]): Promise<void> =>
+    new Promise((done, failed) => {
+      const pile: Pile = piles.get(name) ?? { entries: [], busy: false, write }
+      piles.set(name, pile)
+      pile.entries.push({ args, bytes: args.reduce((sum, each) => sum + each.length, 0), done, failed })
+      if (!pile.busy) void flush(name, pile)
+    })
+
+  return (message) => {
+    const names = [...message.destinations.keys()]
+    const lane = homeLane(names, message.envelope.id, lanes)
+    const prefix = lanePrefix(lane)
+    const key = `${prefix}:due`
+    const [only] = names
+    if (only === undefined) return Promise.reject(new StoreError('refused', 'a message needs a destination'))
+    if (names.length === 1) {
+      const write: Pile['write'] = (batch) => run('admit', key, [prefix, only, now(), ...batch.flatMap((entry) => entry.args)])
+      return put(only, write, taskArgs(message))
+    }
+    const write: Pile['write'] = (batch) => run('intake', key, [prefix, now(), ...batch.flatMap((entry) => entry.args)])
+    return put(`intake ${lane}`, write, intakeArgs(message, lane))
+  }
+}

@@ -1,0 +1,173 @@
+#!lua flags=allow-oom
+--[[
+  next: one turn of a session. Settles what the session just did, then hands out the destination's next task, or says when to
+  come back, or closes the session. Runs when Redis is out of memory too: outcomes must always be recorded.
+
+  KEYS[1]  LANE:due
+  ARGV     1 LANE  2 destination  3 session id  4 its lock token  5 now, ms
+           6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
+             run, expire (hands out only what has outlived its schedule), close (settle, then close)
+           7 ms that a session may wait with its connection open
+           8 site report: '' ok failed   9 its reason  10 a random number in [0, 1), for jitter
+           11 most histories kept  12 ms they are kept
+           then per settlement five: kind, task id, a, b, c
+             finish   a history entry (JSON, '' for none)
+             defer    a data (JSON)  b ms of the next attempt  c transcript ('' for none)
+             return   hands the task back, not an attempt
+             park     a reason
+  Returns  {-1}                            the fence: this run is no longer the session's; nothing was settled
+           {0, why}                        closed: empty held backoff grant permits closed
+           {1, id, data, attempts, content or nil, marked}   a task
+           {2, then per task id, data, attempts, content or nil, marked}  what was in hand of this session when its last run died
+           {3, ms}                         not before: wait and call again
+           {4, ms}                         not before: the session sleeps until then, its permit is free
+  Guarantees: only tasks that are active under this session are settled, so repeating a call does no harm; a task is settled at
+  most once; the attempt is counted before the task is handed out.
+]]
+local dest, session, token, now, mode = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local nearMs = tonumber(ARGV[7])
+local p = LANE .. ':' .. dest .. ':'
+local sessionKey = DELIVERY .. session
+
+if rcall('GET', sessionKey .. ':lock') ~= token then return {-1} end
+
+local grant = readGrant(dest)
+
+local function remember(id, entry)
+  local most = tonumber(ARGV[11])
+  if entry == '' or most == 0 then return end
+  local key = LANE .. ':history:' .. id
+  rcall('RPUSH', key, entry)
+  rcall('PEXPIRE', key, ARGV[12])
+  rcall('ZADD', LANE .. ':histories', now, id)
+  if rcall('ZCARD', LANE .. ':histories') > most then
+    local oldest = rcall('ZPOPMIN', LANE .. ':histories')[1]
+    rcall('UNLINK', LANE .. ':history:' .. oldest)
+  end
+end
+
+local function settle(kind, id, a, b, c)
+  local job = p .. id
+  if rcall('HGET', job, 'pb') ~= session then return end
+  if kind == 'finish' then
+    if finishJob(p, id, ARGV[5], '0', 'completed', 'null') == 0 then
+      rcall('UNLINK', job .. ':content', job .. ':mark', job .. ':transcript')
+      remember(id, a)
+    end
+  elseif kind == 'defer' then
+    if delayJob(p, id, ARGV[5], '0', tonumber(b) - now, {'data', a}) == 0 then
+      rcall('HDEL', job, 'pb')
+      rcall('UNLINK', job .. ':mark')
+      if c ~= '' then rcall('SET', job .. ':transcript', c) end
+      dueAt(dest, tonumber(b))
+    end
+  elseif kind == 'return' then
+    returnJob(p, id)
+    rcall('HDEL', job, 'pb')
+  elseif kind == 'park' then
+    if finishJob(p, id, ARGV[5], '0', 'failed', a) == 0 then rcall('ZADD', LANE .. ':parked', ARGV[5], dest .. ' ' .. id) end
+  end
+end
+
+for i = 13, #ARGV, 5 do settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
+
+local function reportSite()
+  local key = LANE .. ':site:' .. grant.site
+  if ARGV[8] == 'ok' then rcall('UNLINK', key) return end
+  local failures = rcall('HINCRBY', key, 'failures', 1)
+  local pause = 0
+  if failures >= FAILURES_BEFORE_BACKOFF then
+    pause = math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ math.min(16, failures - FAILURES_BEFORE_BACKOFF))
+    pause = math.floor(pause * (0.9 + 0.2 * tonumber(ARGV[10])))
+  end
+  rcall('HSET', key, 'until', string.format('%d', now + pause), 'reason', ARGV[9])
+  rcall('PEXPIRE', key, 172800000)
+end
+if grant and ARGV[8] ~= '' then reportSite() end
+
+local function freePermit()
+  if grant then rcall('ZREM', LANE .. ':permits:' .. grant.site, session) end
+end
+
+local function close(why)
+  rcall('SREM', LANE .. ':sessions:' .. dest, session)
+  freePermit()
+  finishJob(DELIVERY, session, ARGV[5], token, 'completed', 'null')
+  local first = firstDelayed(p)
+  if first then dueAt(dest, first) end
+  if why ~= 'empty' and why ~= 'held' and rcall('LLEN', p .. 'wait') > 0 then openSession(dest, now) end
+  return {0, why}
+end
+
+local function handed(id, data, attempts)
+  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), rcall('EXISTS', p .. id .. ':mark')
+end
+
+-- What a run of this session that died had in hand.
+if mode == 'start' then
+  local found = {2}
+  for _, id in ipairs(rcall('LRANGE', p .. 'active', 0, -1)) do
+    local job = rcall('HMGET', p .. id, 'pb', 'data', 'ats')
+    if job[1] == session then
+      for _, part in ipairs({handed(id, job[2], job[3])}) do found[#found + 1] = part end
+    end
+  end
+  if #found > 1 then return found end
+end
+
+if mode == 'close' then return close('closed') end
+if rcall('HEXISTS', p .. 'meta', 'paused') == 1 then return close('held') end
+if not grant or grant.validUntil <= now then return close('grant') end
+if grant.validUntil - now < 30000 then dueAt(dest, now) end
+
+local function take()
+  local job = takeJob(p, ARGV[5], session)
+  if type(job[1]) ~= 'table' then return nil end
+  local fields = {}
+  for i = 1, #job[1], 2 do fields[job[1][i]] = job[1][i + 1] end
+  return {1, handed(job[2], fields['data'], fields['ats'])}
+end
+
+if mode == 'expire' then
+  local oldest = oldestWaiting(p)
+  if not oldest or oldest + grant.maxAgeMs > now then return close('backoff') end
+  return take() or close('empty')
+end
+
+if readSite(grant.site, now) then return close('backoff') end
+if mode == 'start' and not rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session) then
+  if rcall('ZCARD', LANE .. ':permits:' .. grant.site) >= grant.siteLimit then return close('permits') end
+  rcall('ZADD', LANE .. ':permits:' .. grant.site, now, session)
+end
+
+if rcall('LLEN', p .. 'wait') == 0 then
+  local first = firstDelayed(p)
+  if not first or first > now then return close('empty') end
+end
+
+-- GCRA (the virtual scheduling of ITU-T I.371) on Redis's own clock. A turn that comes late may catch up, by one interval or
+-- 10 ms, so that the rate is kept on the average and messages leave evenly spaced.
+local function advance(tat, intervalUs, nowUs)
+  return string.format('%.0f', math.max(nowUs - math.max(intervalUs, 10000), tat) + intervalUs)
+end
+local gateway = rcall('HMGET', LANE .. ':gateway', 'intervalUs', 'tat')
+local gatewayUs, gatewayTat = tonumber(gateway[1] or 0), tonumber(gateway[2] or 0)
+if grant.intervalUs > 0 or gatewayUs > 0 then
+  local nowUs = microseconds()
+  local notBefore = math.max(grant.intervalUs > 0 and grant.tat or 0, gatewayUs > 0 and gatewayTat or 0)
+  if notBefore > nowUs then
+    local waitMs = math.ceil((notBefore - nowUs) / 1000)
+    if waitMs <= nearMs then return {3, waitMs} end
+    freePermit()
+    delayJob(DELIVERY, session, ARGV[5], token, waitMs, nil)
+    return {4, waitMs}
+  end
+  local task = take()
+  if not task then return close('empty') end
+  if grant.intervalUs > 0 then
+    rcall('HSET', LANE .. ':grant:' .. dest, 'tat', advance(grant.tat, grant.intervalUs, nowUs))
+  end
+  if gatewayUs > 0 then rcall('HSET', LANE .. ':gateway', 'tat', advance(gatewayTat, gatewayUs, nowUs)) end
+  return task
+end
+return take() or close('empty')

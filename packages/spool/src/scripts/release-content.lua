@@ -1,0 +1,9 @@
+#!lua flags=allow-oom
+--[[
+  release-content: a destination needs a stored content no longer. A set, so that a repeated removal does no harm.
+
+  KEYS[1]  LANE:needs:ID   ARGV 1 LANE  2 destination
+  Returns  1 when nobody needs the content any more
+]]
+rcall('SREM', KEYS[1], ARGV[2])
+return rcall('EXISTS', KEYS[1]) == 0 and 1 or 0

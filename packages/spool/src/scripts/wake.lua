@@ -1,0 +1,30 @@
+#!lua flags=allow-oom
+--[[
+  wake: takes destinations whose time has come from `due`, promotes their retries, opens permitted sessions, scores anew. All in
+  one step, so that a spooler may die anywhere and any number of them may run.
+
+  KEYS[1]  LANE:due
+  ARGV     1 LANE  2 now, ms  3 most destinations in one call
+  Returns  {destinations looked at, then those that need a grant…}
+]]
+local now = tonumber(ARGV[2])
+local found = rcall('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, ARGV[3])
+local result = {#found}
+for _, dest in ipairs(found) do
+  local p = LANE .. ':' .. dest .. ':'
+  rcall('ZREM', DUE, dest)
+  if rcall('HEXISTS', p .. 'meta', 'paused') == 0 then
+    promoteDue(p, now, 200)
+    local opened = openSession(dest, now)
+    if opened == 'opened' and rcall('LLEN', p .. 'wait') > 1 then dueAt(dest, now + 500) end
+    local first = firstDelayed(p)
+    if first then dueAt(dest, math.max(first, now)) end
+    local grant = readGrant(dest)
+    local busy = opened ~= 'empty' or rcall('SCARD', LANE .. ':sessions:' .. dest) > 0
+    if busy and (not grant or grant.validUntil - now < 30000) then
+      result[#result + 1] = dest
+      dueAt(dest, now + 2000)
+    end
+  end
+end
+return result

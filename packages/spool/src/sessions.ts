@@ -1,0 +1,127 @@
+/**
+ * The delivery-agent's side of the spool: one turn of a session after the other. The script settles and hands out; nothing here
+ * decides when anything is tried.
+ */
+import { lanePrefix, type SiteReport, type Task } from '@sluice/contracts'
+import type { Redis } from 'ioredis'
+import { encodeTask } from './payload.ts'
+import { createRunner } from './script.ts'
+
+export type Settlement =
+  /** Delivered or bounced, all recipients; `history` is what trace shows later. */
+  | { kind: 'finish'; id: string; history: string }
+  /** Waits until `at` (ms) with the task as it stands now. */
+  | { kind: 'defer'; task: Task; at: number; transcript: Buffer }
+  /** Back to the front of the queue: not an attempt. */
+  | { kind: 'return'; id: string }
+  /** Set aside for the postmaster: counted and shown. */
+  | { kind: 'park'; id: string; reason: string }
+
+export type HandedTask = {
+  id: string
+  /** The payload as it stands in Redis; the reader decodes or parks it. */
+  data: string
+  /** Attempts counted, this one included. */
+  attempts: number
+  content: Buffer | null
+  /** A run before this one was about to end the content: the far end may have the message. */
+  marked: boolean
+}
+
+export type Turn =
+  | { kind: 'fenced' }
+  | { kind: 'closed'; why: string }
+  | { kind: 'task'; task: HandedTask }
+  /** What a dead run of this session had in hand. */
+  | { kind: 'recovered'; tasks: HandedTask[] }
+  | { kind: 'wait'; ms: number }
+  | { kind: 'sleep'; ms: number }
+
+export type SessionKey = { lane: number; destination: string; id: string; token: string }
+export type TurnMode = 'start' | 'run' | 'expire' | 'close'
+
+export type SessionClient = {
+  turn: (session: SessionKey, mode: TurnMode, settlements: Settlement[], site: SiteReport) => Promise<Turn>
+  /** Un-awaited by its caller: says that the content is about to end. */
+  mark: (session: SessionKey, id: string) => Promise<unknown>
+  /** Why the site was left alone last, in words. */
+  siteReason: (session: SessionKey) => Promise<string | null>
+}
+
+export type SessionClientOptions = {
+  redis: Redis
+  now: () => number
+  random: () => number
+  historyMax: number
+  historyKeepMs: number
+  /** A session waits this long for its next moment with its connection open; longer, it sleeps in the queue. */
+  nearMs?: number
+}
+
+const settlementArgs = (settlement: Settlement): (string | number | Buffer)[] => {
+  switch (settlement.kind) {
+    case 'finish':
+      return ['finish', settlement.id, settlement.history, '', '']
+    case 'defer':
+      return ['defer', settlement.task.id, encodeTask(settlement.task), Math.round(settlement.at), settlement.transcript]
+    case 'return':
+      return ['return', settlement.id, '', '', '']
+    case 'park':
+      return ['park', settlement.id, settlement.reason, '', '']
+  }
+}
+
+const text = (value: unknown): string => (Buffer.isBuffer(value) ? value.toString() : String(value ?? ''))
+
+const handedTask = (parts: unknown[]): HandedTask => ({
+  id: text(parts[0]),
+  data: text(parts[1]),
+  attempts: Number(parts[2]),
+  content: Buffer.isBuffer(parts[3]) ? parts[3] : null,
+  marked: Number(parts[4]) === 1,
+})
+
+const handedTasks = (parts: unknown[]): HandedTask[] =>
+  Array.from({ length: Math.floor(parts.length / 5) }, (_, i) => handedTask(parts.slice(i * 5, i * 5 + 5)))
+
+const turnOf = (reply: unknown): Turn => {
+  if (!Array.isArray(reply)) throw new Error('the spool answered no list')
+  const [state, ...rest] = reply
+  switch (Number(state)) {
+    case -1:
+      return { kind: 'fenced' }
+    case 0:
+      return { kind: 'closed', why: text(rest[0]) }
+    case 1:
+      return { kind: 'task', task: handedTask(rest) }
+    case 2:
+      return { kind: 'recovered', tasks: handedTasks(rest) }
+    case 3:
+      return { kind: 'wait', ms: Number(rest[0]) }
+    case 4:
+      return { kind: 'sleep', ms: Number(rest[0]) }
+    default:
+      throw new Error(`the spool answered with state ${String(state)}`)
+  }
+}
+
+export const createSessionClient = (options: SessionClientOptions): SessionClient => {
+  const { redis, now, random, nearMs = 2000 } = options
+  const run = createRunner(redis)
+  return {
+    turn: async (session, mode, settlements, site) => {
+      const prefix = lanePrefix(session.lane)
+      const report = site.kind === 'none' ? '' : site.kind
+      const reason = site.kind === 'failed' ? site.reason : ''
+      const head = [prefix, session.destination, session.id, session.token, now(), mode, nearMs, report, reason, random()]
+      const args = [...head, options.historyMax, options.historyKeepMs, ...settlements.flatMap(settlementArgs)]
+      return turnOf(await run('next', `${prefix}:due`, args))
+    },
+    mark: (session, id) => redis.set(`${lanePrefix(session.lane)}:${session.destination}:${id}:mark`, '1'),
+    siteReason: async (session) => {
+      const prefix = lanePrefix(session.lane)
+      const site = await redis.hget(`${prefix}:grant:${session.destination}`, 'site')
+      return site === null ? null : await redis.hget(`${prefix}:site:${site}`, 'reason')
+    },
+  }
+}
