@@ -89,7 +89,7 @@ export const createDirectory = (config: DirectoryConfig, options: { ownAddresses
       if (expansion.kind !== 'own') return expansion
       const recipients = expansion.addresses.map((address): Recipient => {
         const same = accountKey(address) === accountKey(mailbox.text)
-        return same ? { address } : { address, original: mailbox.text }
+        return same ? { address } : { address, original: mailbox.domain === '' ? mailbox.local : mailbox.text }
       })
       return { kind: 'own', recipients }
     },

@@ -1,4 +1,11 @@
 export { ConfigError, formatPath, formatProblems, type Problem } from './config-error.ts'
+export { type DurabilityOptions, type DurabilityWatch, judgeRedis, watchDurability } from './durability.ts'
+export { type HealthServer, startHealthServer } from './health.ts'
+export { createLogger, type Fields, type Log, type LogLevel } from './log.ts'
+export { createEventCounter, createMetrics, type Metrics } from './metrics.ts'
+export type { Readiness } from './readiness.ts'
+export { connectRedis, type RedisConfig, type RedisRole, redisFate } from './redis.ts'
+export { type RunningService, runService } from './service.ts'
 export { address, duration, percent, rate, size } from './unit-schemas.ts'
 export {
   type Address,

@@ -1,0 +1,137 @@
+/**
+ * Watches whether a 250 would be kept: Redis answers, has loaded, appends and syncs every write, evicts nothing, and neither
+ * its memory nor a disk is near its end (R-full). One look per interval; the readiness is the last look's, so that asking costs nothing.
+ */
+import { statfs } from 'node:fs/promises'
+import type { Redis } from 'ioredis'
+import type { Log } from './log.ts'
+import type { Readiness } from './readiness.ts'
+
+export type DurabilityOptions = {
+  /** A `command` connection. */
+  redis: Redis
+  /** false: neither appendonly nor appendfsync nor the eviction policy is asked for. */
+  requireDurable: boolean
+  /** Fraction of maxmemory beyond which Redis counts as full. */
+  fullAt: number
+  /** Folders whose disks must keep `minFreeBytes`; those that do not exist yet are left out. */
+  diskDirectories: string[]
+  minFreeBytes: number
+  intervalMs: number
+  log: Log
+}
+
+/** Called, it gives the last look's result: `away` before the first. */
+export type DurabilityWatch = (() => Readiness) & {
+  /** Looks now; resolves to what was found. Never rejects. */
+  check: () => Promise<Readiness>
+  stop: () => void
+}
+
+type Facts = Map<string, string>
+
+const parseInfo = (text: string): Facts =>
+  new Map(
+    text.split('\r\n').flatMap((line): [string, string][] => {
+      const colon = line.indexOf(':')
+      return colon > 0 && !line.startsWith('#') ? [[line.slice(0, colon), line.slice(colon + 1)]] : []
+    }),
+  )
+
+/** Managed servers may forbid CONFIG; then INFO alone has to do, and says nothing of appendfsync. */
+const readSettings = async (redis: Redis): Promise<Facts | null> => {
+  try {
+    const flat = (await redis.config('GET', 'append*')) as string[]
+    return new Map(flat.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])))
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ReplyError') return null
+    throw error
+  }
+}
+
+/** Pure: what INFO and CONFIG say about keeping mail. */
+export const judgeRedis = (
+  info: Facts,
+  settings: Facts | null,
+  options: { requireDurable: boolean; fullAt: number },
+): Readiness => {
+  if (info.get('loading') === '1') return { kind: 'away', reason: 'redis is loading its data' }
+  if (info.get('role') === 'slave') return { kind: 'unsafe', reason: 'redis is a read-only replica' }
+  if (options.requireDurable) {
+    const policy = info.get('maxmemory_policy')
+    if (info.get('aof_enabled') !== '1') return { kind: 'unsafe', reason: 'redis runs without appendonly yes' }
+    if (settings !== null && settings.get('appendfsync') !== 'always') {
+      return { kind: 'unsafe', reason: `redis has appendfsync ${settings.get('appendfsync')}, not always` }
+    }
+    if (policy !== 'noeviction') return { kind: 'unsafe', reason: `redis has maxmemory-policy ${policy}, not noeviction` }
+  }
+  const aof = info.get('aof_last_write_status')
+  if (aof !== undefined && aof !== 'ok') return { kind: 'full', reason: 'redis could not append to its file' }
+  const used = Number(info.get('used_memory'))
+  const most = Number(info.get('maxmemory'))
+  if (most > 0 && used >= most * options.fullAt) {
+    return { kind: 'full', reason: `redis uses ${used} of ${most} bytes, the mark is ${Math.round(options.fullAt * 100)} %` }
+  }
+  return { kind: 'ok' }
+}
+
+const judgeDisks = async (directories: string[], minFreeBytes: number): Promise<Readiness> => {
+  for (const directory of directories) {
+    const disk = await statfs(directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null
+      throw error
+    })
+    if (disk !== null && disk.bavail * disk.bsize < minFreeBytes) {
+      return {
+        kind: 'full',
+        reason: `the disk of ${directory} has ${disk.bavail * disk.bsize} bytes free, fewer than ${minFreeBytes}`,
+      }
+    }
+  }
+  return { kind: 'ok' }
+}
+
+const look = async (options: DurabilityOptions, onForbidden: () => void): Promise<Readiness> => {
+  try {
+    const info = parseInfo(await options.redis.info())
+    const settings = await readSettings(options.redis)
+    if (settings === null && options.requireDurable) onForbidden()
+    const redis = judgeRedis(info, settings, options)
+    return redis.kind === 'ok' ? await judgeDisks(options.diskDirectories, options.minFreeBytes) : redis
+  } catch (error) {
+    return { kind: 'away', reason: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Begins with a look at once; `await watch.check()` to know more than `starting`. Every change of kind is logged once. */
+export const watchDurability = (options: DurabilityOptions): DurabilityWatch => {
+  const { log } = options
+  let current: Readiness = { kind: 'away', reason: 'starting' }
+  let told = false
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  const onForbidden = (): void => {
+    if (!told) log.warn('this Redis forbids CONFIG: appendfsync cannot be checked; make sure it is always')
+    told = true
+  }
+  const check = async (): Promise<Readiness> => {
+    const next = await look(options, onForbidden)
+    if (next.kind !== current.kind && next.kind === 'ok') log.info('mail can be taken')
+    if (next.kind !== current.kind && next.kind !== 'ok')
+      log.warn('mail cannot be taken', { kind: next.kind, reason: next.reason })
+    current = next
+    return next
+  }
+  const lookAndWait = async (): Promise<void> => {
+    await check()
+    if (stopped) return
+    timer = setTimeout(lookAndWait, options.intervalMs)
+    timer.unref()
+  }
+  void lookAndWait()
+  const stop = (): void => {
+    stopped = true
+    clearTimeout(timer)
+  }
+  return Object.assign(() => current, { check, stop })
+}

@@ -1,0 +1,54 @@
+/** /metrics, /healthz (the process runs) and /readyz (it can do its work now; 503 says in words why not). */
+import { createServer, type ServerResponse } from 'node:http'
+import type { Metrics } from './metrics.ts'
+import type { Readiness } from './readiness.ts'
+import type { Address } from './units.ts'
+
+export type HealthServer = { address: Address; close: () => Promise<void> }
+
+const answer = (response: ServerResponse, status: number, type: string, body: string): void => {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+  response.end(body)
+}
+
+/**
+ * @param options.port 0 takes a free one
+ * @param options.readiness asked at each request; `starting` and `stopping` are the caller's to say
+ * @throws when the port cannot be had (EADDRINUSE and the like)
+ */
+export const startHealthServer = async (options: {
+  host: string
+  port: number
+  registry: Metrics
+  readiness: () => Readiness
+}): Promise<HealthServer> => {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'text/plain', 'only GET\n')
+    if (path === '/healthz') return answer(response, 200, 'text/plain', 'ok\n')
+    if (path === '/readyz') {
+      const state = options.readiness()
+      return state.kind === 'ok'
+        ? answer(response, 200, 'text/plain', 'ready\n')
+        : answer(response, 503, 'text/plain', `${state.kind}: ${state.reason}\n`)
+    }
+    if (path !== '/metrics') return answer(response, 404, 'text/plain', 'here are /metrics, /healthz and /readyz\n')
+    options.registry.metrics().then(
+      (text) => answer(response, 200, options.registry.contentType, text),
+      (error: unknown) => answer(response, 500, 'text/plain', `${String(error)}\n`),
+    )
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, () => resolve())
+  })
+  const bound = server.address()
+  return {
+    address: { host: options.host, port: bound !== null && typeof bound === 'object' ? bound.port : options.port },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}

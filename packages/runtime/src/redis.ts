@@ -1,0 +1,74 @@
+/**
+ * Connections to Redis, by what a lost one means:
+ * - `write`: what it sends is the promise of a 250. Nothing is queued while Redis is away and nothing is ever sent a second
+ *   time: a command whose reply is lost rejects at once (`redisFate` says `unknown`), and so does one that gets no reply in time.
+ * - `command`: ordinary questions; they wait for a short reconnect, then reject. Never sent twice either.
+ * - `worker`: BullMQ's blocking connections; they wait as long as it takes.
+ *
+ * In ioredis 6 a command in flight when the connection breaks stays pending for ever when autoResendUnfulfilledCommands is
+ * off, unless maxRetriesPerRequest flushes the queue on close: 0 does so at once (redis/event_handler.js, closeHandler).
+ */
+import { type CommonRedisOptions, Redis } from 'ioredis'
+import type { Log } from './log.ts'
+
+export type RedisRole = 'write' | 'command' | 'worker'
+
+/** What `config.redis` says. */
+export type RedisConfig = { url: string | null; password: string | null }
+
+const REPLY_TIMEOUT_MS = 15_000
+
+const ROLES: Record<RedisRole, Omit<CommonRedisOptions, 'replyMapping'>> = {
+  write: {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: REPLY_TIMEOUT_MS,
+  },
+  command: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, commandTimeout: REPLY_TIMEOUT_MS },
+  worker: { maxRetriesPerRequest: null },
+}
+
+/** Reconnects soon, then every 2 s: Redis is on this machine or near. */
+const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times - 1, 6), 2000)
+
+/** One line when Redis goes and one when it is back, however often is tried in between. */
+const logOutages = (redis: Redis, name: string, log: Log): void => {
+  let away = false
+  redis.on('error', (error: Error) => {
+    if (!away) log.error('redis does not answer; trying again', { connection: name, error })
+    away = true
+  })
+  redis.on('ready', () => {
+    if (away) log.info('redis is back', { connection: name })
+    away = false
+  })
+}
+
+/**
+ * Opens a connection; it connects by itself, now and after every outage. With role `write`, wait for `ready` or expect refusals.
+ * @param options.name stands in CLIENT LIST and in the log
+ * @throws when there is no URL
+ */
+export const connectRedis = (config: RedisConfig, options: { role: RedisRole; name: string; log: Log }): Redis => {
+  if (config.url === null) throw new Error('redis.url is not set: `sluice up` runs a Redis of its own and passes its address on')
+  const redis = new Redis(config.url, {
+    ...ROLES[options.role],
+    ...(config.password === null ? {} : { password: config.password }),
+    connectionName: `sluice-${options.name}`,
+    retryStrategy,
+    keepAlive: 10_000,
+  })
+  logOutages(redis, options.name, options.log)
+  return redis
+}
+
+/**
+ * What became of a write that rejected. `refused`: Redis was not reached or answered an error, nothing was stored (a script
+ * that fails half-way is the script's to exclude). `unknown`: sent, but the reply was lost; it may have been stored.
+ */
+export const redisFate = (error: unknown): 'refused' | 'unknown' => {
+  const { name, message } = error instanceof Error ? error : new Error(String(error))
+  if (name === 'ReplyError') return 'refused'
+  return message.startsWith("Stream isn't writeable") ? 'refused' : 'unknown'
+}

@@ -1,0 +1,58 @@
+/**
+ * The life of a service's process: start, run, stop. SIGTERM or SIGINT stops it in order within the grace time; the same signal
+ * once more ends it at once. (A Ctrl-C reaches the services as SIGINT and their supervisor then sends SIGTERM: that is one
+ * wish, not two.) A rejection that nobody handled, or a thrown error, ends it with code 1: what it was doing is unknown, and
+ * the spool takes up from what is durable.
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import { createLogger, type Log } from './log.ts'
+
+export type RunningService = {
+  /** Sets readiness to false, stops taking work, finishes or hands back what is in hand, closes. */
+  stop: () => Promise<void>
+  shutdownGraceMs: number
+  log: Log
+}
+
+/** Resolves with the first signal; exits when the same one comes again. */
+const awaitSignal = (): Promise<NodeJS.Signals> =>
+  new Promise((resolve) => {
+    const seen = new Set<NodeJS.Signals>()
+    const onSignal = (signal: NodeJS.Signals): void => {
+      if (seen.has(signal)) process.exit(1)
+      seen.add(signal)
+      resolve(signal)
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+  })
+
+const finish = async (running: RunningService): Promise<number> => {
+  const grace = wait(running.shutdownGraceMs, 'late' as const)
+  const result = await Promise.race([running.stop().then(() => 'done' as const), grace])
+  if (result === 'late') running.log.error('not done within the grace time; what was in hand goes back to the spool')
+  return result === 'done' ? 0 : 1
+}
+
+/**
+ * Runs a service in a process of its own, to its end. Exit codes: 0 stopped in order; 1 could not start, crashed, or was not
+ * done within its grace time. A signal during the start ends it at once: nothing is in hand yet.
+ * @param name the service's name in the log, until `start` brings its own log
+ */
+export const runService = async (name: string, start: () => Promise<RunningService>): Promise<void> => {
+  let log = createLogger({ level: 'info', service: name })
+  const die =
+    (text: string) =>
+    (error: unknown): never => {
+      log.error(text, { error })
+      process.exit(1)
+    }
+  process.on('unhandledRejection', die('unhandled rejection'))
+  process.on('uncaughtException', die('uncaught exception'))
+  const signal = awaitSignal()
+  const running = await Promise.race([start().catch(die('cannot start')), signal])
+  if (typeof running === 'string') return process.exit(0)
+  log = running.log
+  log.info('stopping', { signal: await signal })
+  process.exit(await finish(running).catch(die('cannot stop in order')))
+}
