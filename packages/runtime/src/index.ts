@@ -1,3 +1,4 @@
+export { type Clock, createClock } from './clock.ts'
 export { ConfigError, formatPath, formatProblems, type Problem } from './config-error.ts'
 export { type DurabilityOptions, type DurabilityWatch, judgeRedis, watchDurability } from './durability.ts'
 export { type HealthServer, startHealthServer } from './health.ts'
