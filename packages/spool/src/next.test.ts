@@ -53,6 +53,20 @@ describe('a session', () => {
     expect(await spool.redis.exists(`${PREFIX}:far.test:A`)).toBe(1)
   })
 
+  it('settles once more when its lock lapsed while Redis was away and nobody ran it since, also when it is queued again', async () => {
+    await spool.grant()
+    for (const id of ['A', 'B']) await spool.accept(acceptOf(id))
+    const session = await open()
+    await taskIn(session)
+    await spool.redis.del(`${PREFIX}:delivery:${session.id}:lock`)
+    const turn = await spool.sessions.turn(session, 'run', [{ kind: 'finish', id: 'A', history: '' }], ok)
+    expect(turn).toMatchObject({ kind: 'task', task: { id: 'B' } })
+    await spool.redis.del(`${PREFIX}:delivery:${session.id}:lock`)
+    await spool.redis.lmove(`${PREFIX}:delivery:active`, `${PREFIX}:delivery:wait`, 'LEFT', 'RIGHT')
+    expect(await spool.sessions.turn(session, 'run', [{ kind: 'finish', id: 'B', history: '' }], ok)).toEqual({ kind: 'fenced' })
+    expect(await spool.redis.exists(`${PREFIX}:far.test:A`, `${PREFIX}:far.test:B`)).toBe(0)
+  })
+
   it('finds what its dead run had in hand, with the mark of an unknown outcome', async () => {
     await spool.grant()
     await spool.accept(acceptOf('A'))

@@ -5,7 +5,7 @@ import { type ConnectionOptions, createRedisBackend } from 'bullmq'
 export const laneBackend: typeof createRedisBackend = (name, options, blocking) => {
   const backend = createRedisBackend(name, options, blocking)
   const prefix = backend.qualifiedName.slice(0, -name.length - 1)
-  backend.keys['events'] = `${prefix}:events`
+  backend.keys.events = `${prefix}:events`
   return backend
 }
 

@@ -37,7 +37,8 @@ export type Turn =
   | { kind: 'wait'; ms: number }
   | { kind: 'sleep'; ms: number }
 
-export type SessionKey = { lane: number; destination: string; id: string; token: string }
+/** One run of a session: `run` counts how often it was taken, `token` is the lock of this time. */
+export type SessionKey = { lane: number; destination: string; id: string; token: string; run: number }
 export type TurnMode = 'start' | 'run' | 'expire' | 'close'
 
 export type SessionClient = {
@@ -113,7 +114,18 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
       const prefix = lanePrefix(session.lane)
       const report = site.kind === 'none' ? '' : site.kind
       const reason = site.kind === 'failed' ? site.reason : ''
-      const head = [prefix, session.destination, session.id, session.token, now(), mode, nearMs, report, reason, random()]
+      const head = [
+        prefix,
+        session.destination,
+        session.id,
+        `${session.token} ${session.run}`,
+        now(),
+        mode,
+        nearMs,
+        report,
+        reason,
+        random(),
+      ]
       const args = [...head, options.historyMax, options.historyKeepMs, ...settlements.flatMap(settlementArgs)]
       return turnOf(await run('next', `${prefix}:due`, args))
     },

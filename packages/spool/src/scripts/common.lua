@@ -28,6 +28,7 @@ local DUE = LANE .. ':due'
 local EVENTS = LANE .. ':events'
 local DELIVERY = LANE .. ':delivery:'
 local FAILURES_BEFORE_BACKOFF = 3
+local LOCK_MS = 15000
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 30000, 1800000
 
 local function addJob(p, id, name, data, now)

@@ -4,7 +4,7 @@
   come back, or closes the session. Runs when Redis is out of memory too: outcomes must always be recorded.
 
   KEYS[1]  LANE:due
-  ARGV     1 LANE  2 destination  3 session id  4 its lock token  5 now, ms
+  ARGV     1 LANE  2 destination  3 session id  4 its lock token and the number of its run: "TOKEN NUMBER"  5 now, ms
            6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
              run, expire (hands out only what has outlived its schedule), close (settle, then close)
            7 ms that a session may wait with its connection open
@@ -21,15 +21,25 @@
            {2, then per task id, data, attempts, content or nil, marked}  what was in hand of this session when its last run died
            {3, ms}                         not before: wait and call again
            {4, ms}                         not before: the session sleeps until then, its permit is free
+           (a run whose session went back to the queue unseen is settled all the same, and then told {-1})
   Guarantees: only tasks that are active under this session are settled, so repeating a call does no harm; a task is settled at
   most once; the attempt is counted before the task is handed out.
 ]]
-local dest, session, token, now, mode = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local dest, session, now, mode = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
+local token, run = string.match(ARGV[4], '^(.*) (%d+)$')
 local nearMs = tonumber(ARGV[7])
 local p = LANE .. ':' .. dest .. ':'
 local sessionKey = DELIVERY .. session
 
-if rcall('GET', sessionKey .. ':lock') ~= token then return {-1} end
+-- The fence: the session's lock carries this run's token. A lock that lapsed while Redis was away, with no other run since, is
+-- still ours: what was delivered meanwhile must be settled, or it would be delivered twice.
+local lock = rcall('GET', sessionKey .. ':lock')
+local queuedAgain = false
+if lock ~= token then
+  if lock or rcall('HGET', sessionKey, 'ats') ~= run then return {-1} end
+  queuedAgain = not rcall('LPOS', DELIVERY .. 'active', session)
+  if not queuedAgain then rcall('SET', sessionKey .. ':lock', token, 'PX', LOCK_MS) end
+end
 
 local grant = readGrant(dest)
 
@@ -84,6 +94,7 @@ local function reportSite()
   rcall('PEXPIRE', key, 172800000)
 end
 if grant and ARGV[8] ~= '' then reportSite() end
+if queuedAgain then return {-1} end
 
 local function freePermit()
   if grant then rcall('ZREM', LANE .. ':permits:' .. grant.site, session) end

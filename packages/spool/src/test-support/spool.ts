@@ -73,7 +73,9 @@ export const startSpool = async (extra: string[] = []) => {
       const own = `t${token++}`
       const backend = laneBackend('delivery', { connection: redis, prefix: PREFIX, lockDuration: 15_000 } as never)
       const [job, id] = await backend.moveToActive(own)
-      return job && id ? { lane: 0, destination: JSON.parse(String(job.data)).destination, id: String(id), token: own } : null
+      return job && id
+        ? { lane: 0, destination: JSON.parse(String(job.data)).destination, id: String(id), token: own, run: job.attemptsStarted }
+        : null
     },
     stop: async () => {
       await delivery.close()
