@@ -53,7 +53,7 @@ const toHost = (text: string): { host: string; port: number | null; weight: numb
 /** A host of a route: `host:port` as one text, or its parts. The port's default depends on the route's type. */
 export const routeHost = () =>
   z.union([
-    parsedText('host', 'host:port, [IPv6]:port or { host, port, weight }', toHost),
+    parsedText('host:port', 'host:port, [IPv6]:port or { host, port, weight }', toHost),
     z.strictObject({
       host: z.string().min(1).describe('Host name or IP address.').meta({ example: '10.0.0.5' }),
       port: z

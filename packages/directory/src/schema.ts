@@ -33,20 +33,36 @@ export const configSchema = z
       .meta({ example: 'mx.example.org' }),
     redis: redisSchema.prefault({}).describe('The durable store behind the spool.'),
     content: contentSchema.prefault({}).describe('Where the bytes of messages lie.'),
-    listeners: z.array(listenerSchema).default([]).describe('Where mail comes in by SMTP.'),
+    listeners: z.array(listenerSchema).default([]).describe('Where mail comes in by SMTP.').meta({
+      example:
+        'listeners:\n  - name: smtp\n    listen: 25\n    tls: { certFile: /etc/sluice/tls.crt, keyFile: /etc/sluice/tls.key }\n  - name: submission\n    listen: 587\n    tls: { certFile: /etc/sluice/tls.crt, keyFile: /etc/sluice/tls.key }\n    auth: required\n',
+    }),
     trustedNetworks: z
       .array(network())
       .default([])
       .describe('Clients that may send to any domain without logging in. Empty by default, so that nobody can.')
       .meta({ example: '[10.0.0.0/8, "2001:db8::/32"]' }),
-    domains: z.array(domainSchema).default([]).describe('The own domains.'),
-    accounts: z.array(accountSchema).default([]).describe('Users: local mailboxes, and log-ins for sending.'),
-    routes: z.array(routeSchema).default([]).describe('Where mail goes out. Mail without a route bounces.'),
+    domains: z.array(domainSchema).default([]).describe('The own domains.').meta({
+      example:
+        'domains:\n  - name: example.org\n    route: local\n    aliases: { sales: [anna@example.org, ben@example.net] }\n    postmaster: anna@example.org\n  - name: example.net\n    route: backend\n    recipients: any\n',
+    }),
+    accounts: z
+      .array(accountSchema)
+      .default([])
+      .describe('Users: local mailboxes, and log-ins for sending.')
+      .meta({ example: 'accounts:\n  - address: anna@example.org\n    passwordFile: /run/secrets/anna\n    quota: 1GiB\n' }),
+    routes: z.array(routeSchema).default([]).describe('Where mail goes out. Mail without a route bounces.').meta({
+      example:
+        'routes:\n  - name: backend\n    type: smtp\n    hosts: ["10.0.0.5:25", "10.0.0.6:25"]\n    tls: required\n  - name: smarthost\n    match: ["*"]\n    type: smtp\n    hosts: [{ host: smtp.example.com, port: 587 }]\n    tls: verified\n    auth: { user: relay, passwordFile: /run/secrets/smarthost }\n    rate: 100/min\n',
+    }),
     schedules: z
       .record(name(), scheduleSchema)
       .prefault({})
       .describe('Own retry schedules by name. `classic` and `internet` exist already.')
-      .meta({ type: 'name: schedule', example: '{ gentle: { delays: [15m, 1h, 4h], jitter: 10% } }' }),
+      .meta({
+        type: 'name: schedule',
+        example: 'schedules:\n  gentle: { delays: [15m, 1h, 4h], jitter: 10% }\nschedule: gentle\n',
+      }),
     schedule: name()
       .prefault('classic')
       .describe(

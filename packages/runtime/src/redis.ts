@@ -9,7 +9,7 @@
  * off, unless maxRetriesPerRequest flushes the queue on close: 0 does so at once (redis/event_handler.js, closeHandler).
  */
 import { type CommonRedisOptions, Redis } from 'ioredis'
-import type { Log } from './log.ts'
+import { createLogger, type Log } from './log.ts'
 
 export type RedisRole = 'write' | 'command' | 'worker'
 
@@ -48,9 +48,10 @@ const logOutages = (redis: Redis, name: string, log: Log): void => {
 /**
  * Opens a connection; it connects by itself, now and after every outage. With role `write`, wait for `ready` or expect refusals.
  * @param options.name stands in CLIENT LIST and in the log
+ * @param options.log default: a log of its own under that name
  * @throws when there is no URL
  */
-export const connectRedis = (config: RedisConfig, options: { role: RedisRole; name: string; log: Log }): Redis => {
+export const connectRedis = (config: RedisConfig, options: { role: RedisRole; name: string; log?: Log }): Redis => {
   if (config.url === null) throw new Error('redis.url is not set: `sluice up` runs a Redis of its own and passes its address on')
   const redis = new Redis(config.url, {
     ...ROLES[options.role],
@@ -59,7 +60,7 @@ export const connectRedis = (config: RedisConfig, options: { role: RedisRole; na
     retryStrategy,
     keepAlive: 10_000,
   })
-  logOutages(redis, options.name, options.log)
+  logOutages(redis, options.name, options.log ?? createLogger({ level: 'info', service: options.name }))
   return redis
 }
 

@@ -1,6 +1,6 @@
 /**
  * YAML with line numbers, and values from the environment: `${NAME}` must be set, `${NAME:-default}` need not be, `$${` is a
- * literal `${`. Only values are filled in, never keys, and what is filled in is never read as YAML again, so that a value can
+ * literal `${`. A list's entry that comes out empty is left out. Only values are filled in, never keys, and what is filled in is never read as YAML again, so that a value can
  * change a setting but not the shape of the file.
  */
 import { isMap, isScalar, LineCounter, type Node, parseDocument, Scalar, visit } from 'yaml'
@@ -54,11 +54,13 @@ export const loadYaml = (text: string, fileName: string, env: NodeJS.ProcessEnv)
   const unset: Problem[] = []
   visit(document, {
     Scalar: (key, node) => {
-      if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return
+      if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return undefined
       const missing = (name: string) =>
         unset.push(problem(node.range?.[0], `expected the environment variable ${name} to be set, or a default: \${${name}:-…}`))
       const filled = fill(node.value, env, missing)
+      if (filled === '' && typeof key === 'number') return visit.REMOVE
       node.value = node.type === Scalar.PLAIN ? typed(filled) : filled
+      return undefined
     },
   })
   if (unset.length > 0) throw new ConfigError('config-environment', unset)
