@@ -1,1 +1,5 @@
-export {}
+export { buildNotice } from './notice.ts'
+export { noticeId } from './notice-id.ts'
+export { wantsContent } from './returned-part.ts'
+export type { Notice, NoticeInput, NoticeKind, RecipientResult } from './types.ts'
+export { type HearingOptions, type NoticePlan, whoHears } from './who-hears.ts'

@@ -19,7 +19,7 @@ const MAX_LOCAL = 64
 const MAX_DOMAIN = 255
 const MAX_ADDRESS = 254
 
-const ATEXT = "A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+const ATEXT = "-A-Za-z0-9!#$%&'*+/=?^_`{|}~"
 /** Beyond ASCII, without C1 controls, the line separators and what a decoder leaves for broken UTF-8. */
 const WIDE = '\\u{a0}-\\u{2027}\\u{202a}-\\u{d7ff}\\u{e000}-\\u{fffc}\\u{10000}-\\u{10ffff}'
 const QTEXT = '\\x20\\x21\\x23-\\x5b\\x5d-\\x7e'
