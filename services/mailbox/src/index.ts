@@ -1,1 +1,1 @@
-export {}
+export { type StartedMailbox, startMailbox } from './start.ts'

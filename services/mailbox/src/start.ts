@@ -1,0 +1,37 @@
+/** Everything that a mailbox service needs, made from the config and put together. */
+import { type Config, createDirectory } from '@sluice/directory'
+import { createLogger, createMetrics, type Log, type Readiness, startHealthServer } from '@sluice/runtime'
+import { createMailbox } from './mailbox.ts'
+
+export type StartedMailbox = {
+  /** R-shutdown: not ready, idle clients leave, transactions end, everything is closed. */
+  close: () => Promise<void>
+  listening: { name: string; address: string; port: number }[]
+}
+
+/** @throws when a port cannot be had */
+export const startMailbox = async (config: Config, options: { log?: Log } = {}): Promise<StartedMailbox> => {
+  const log = options.log ?? createLogger({ level: config.log.level, service: 'mailbox' })
+  const metrics = createMetrics('mailbox')
+  const mailbox = createMailbox({ config, directory: createDirectory(config), log, metrics, now: Date.now })
+  let readiness: Readiness = { kind: 'away', reason: 'the service starts' }
+  const { host, ports } = config.http
+  const health = await startHealthServer({ host, port: ports.mailbox, registry: metrics, readiness: () => readiness })
+  const lmtp = await mailbox.listen().catch(async (fault: unknown) => {
+    await health.close()
+    throw fault
+  })
+  readiness = { kind: 'ok' }
+  log.info('listening', { lmtp, directory: config.mailbox.directory })
+  return {
+    close: async () => {
+      readiness = { kind: 'away', reason: 'the service stops' }
+      await mailbox.close()
+      await health.close()
+    },
+    listening: [
+      { name: 'lmtp', ...lmtp },
+      { name: 'mailbox-http', address: health.address.host, port: health.address.port },
+    ],
+  }
+}
