@@ -32,7 +32,7 @@ export const STEPS: Step[] = [
     ...plain,
     name: 'docs',
     means: 'the config reference is what the schema says',
-    args: ['packages/cli/src/generate-docs.ts', '--check'],
+    args: ['packages/directory/src/generate-reference.ts', '--check'],
   },
   { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
   { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
