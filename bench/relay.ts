@@ -37,6 +37,10 @@ const main = async (signal: AbortSignal): Promise<boolean> => {
   if (!Number.isSafeInteger(load.count) || load.count < 1) throw new Error(`--count takes a whole number, found ${values.count}`)
   const chosen = Object.entries(CONTENDERS).filter(([name]) => values.only === undefined || values.only === name)
   if (chosen.length === 0) throw new Error(`--only takes ${Object.keys(CONTENDERS).join(' or ')}, found ${values.only}`)
+  for (const [, { obstacle }] of chosen) {
+    const reason = obstacle()
+    if (reason !== null) throw new Error(reason)
+  }
   const folder = await mkdtemp(join(values.folder, 'sluice-bench-'))
   await chmod(folder, 0o755)
   console.log(`${load.count} messages of ${load.sizeBytes} bytes over ${load.connections} connections, queues in ${folder}`)

@@ -2,6 +2,8 @@
 
 export type Contender = {
   name: string
+  /** Why it cannot run here, in one line that says what to do; null when it can. */
+  obstacle: () => string | null
   /**
    * Starts it; it listens on 127.0.0.1 when this resolves.
    * @param place a new folder of its own, and the smarthost's port on 127.0.0.1

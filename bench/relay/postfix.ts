@@ -83,8 +83,9 @@ const stopPostfix = async (config: string, queue: string): Promise<void> => {
 
 export const postfix: Contender = {
   name: 'Postfix',
+  obstacle: () =>
+    process.getuid?.() === 0 ? null : 'Postfix can only be started by root: run this as root, or with --only sluice',
   start: async ({ folder, sinkPort }) => {
-    if (process.getuid?.() !== 0) throw new Error('Postfix can only be started by root: sudo npm run bench:relay')
     const port = await freePort()
     const config = join(folder, 'config')
     for (const name of ['config', 'queue', 'data']) await mkdir(join(folder, name), { recursive: true })

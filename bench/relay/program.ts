@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { delimiter } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 export type Program = {
@@ -12,11 +13,13 @@ export type Program = {
   stop: (signal: NodeJS.Signals) => Promise<void>
 }
 
+/** Mail servers lie outside the PATH of ordinary users. */
+const PATH = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
 const KEPT_CHARACTERS = 10_000
 const STOP_WITHIN_MS = 10_000
 
 export const startProgram = async (command: string, args: string[]): Promise<Program> => {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { env: { ...process.env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
   await once(child, 'spawn')
   let output = ''
   const keep = (chunk: Buffer): void => {

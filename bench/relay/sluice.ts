@@ -7,6 +7,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 
 export const sluice: Contender = {
   name: 'Sluice',
+  obstacle: () => null,
   start: async ({ folder, sinkPort }) => {
     const port = await freePort()
     const gateway = await startGateway({
