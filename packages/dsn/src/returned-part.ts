@@ -2,7 +2,7 @@
  * The third part: the message that the notice is about, whole or its header (RFC 3461 §4.3, §5.3; RFC 6522 §3). Whole only in a
  * failure notice, at most `maxContentBytes`, and only when it fits into seven bits or may be encoded: a notice must pass any host.
  */
-import { findHeaderEnd, headerFields, splitContent } from '@sluice/smtp'
+import { headerFields, splitContent } from '@sluice/smtp'
 import { type Encoded, encodeBytes, isSevenBit, quotedPrintable } from './encoding.ts'
 import { toSevenBit } from './seven-bit.ts'
 import { isGlobal } from './status-part.ts'
@@ -27,7 +27,7 @@ type ReturnedPart = { type: string; encoded: Encoded }
 
 const wholeMessage = (input: NoticeInput): ReturnedPart | null => {
   const { content } = input
-  if (!wantsContent(input) || content.length > input.maxContentBytes || findHeaderEnd(content) === -1) return null
+  if (!input.isWhole || !wantsContent(input) || content.length > input.maxContentBytes) return null
   if (isGlobal(input)) return { type: 'message/global', encoded: encodeBytes(content) }
   const sevenBit = isSevenBit(content) ? content : toSevenBit(content)
   return sevenBit === null ? null : { type: 'message/rfc822', encoded: { encoding: '7bit', text: sevenBit.toString('latin1') } }

@@ -21,8 +21,10 @@ export type NoticeInput = {
   results: readonly RecipientResult[]
   /** The last conversation about this message, `S: …`, `C: …`, `# …`. */
   transcript: readonly string[]
-  /** The message's header, or the whole content when wantsContent said so. */
+  /** The message's bytes: its header at least, the whole content when wantsContent said so. */
   content: Buffer
+  /** `content` is the whole message, not its header only. */
+  isWhole: boolean
   /** Own name: Reporting-MTA, From, Message-ID. */
   hostname: string
   /** Notices carry the whole message up to this size, its header beyond. */
