@@ -3,3 +3,4 @@ export { createDirectory, type Directory, type Resolution } from './directory.ts
 export { loadConfig } from './load-config.ts'
 export { hashPassword } from './passwords.ts'
 export { nextAttemptAt, type Schedule, scheduleSpanMs } from './schedules.ts'
+export { loadServiceConfig } from './service-config.ts'

@@ -1,4 +1,5 @@
 export { type AdmissionOptions, createAdmission } from './admission.ts'
+export { createContentRelease } from './content-release.ts'
 export { type Decoded, decodeIntake, decodeTask, encodeTask, type Intake, taskOf } from './payload.ts'
 export { laneBackend } from './queue-backend.ts'
 export { createScheduling, type Grant, type Repairs, type Scheduling } from './scheduling.ts'
@@ -12,6 +13,7 @@ export {
   type Turn,
   type TurnMode,
 } from './sessions.ts'
-export { createTrace, type History, historySchema, type Trace, type TracedTask } from './trace.ts'
+export { createTidying, type Tidying } from './tidying.ts'
+export { createTrace, type History, packTranscript, type Trace, type TracedTask } from './trace.ts'
 export { type Accept, type AcceptMessage, type Destination, StoreError } from './types.ts'
 export { createVerbs, type DestinationState, type Verbs } from './verbs.ts'

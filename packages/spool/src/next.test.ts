@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { decodeTask } from './index.ts'
+import { decodeTask, packTranscript } from './index.ts'
 import { acceptOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
 
 let spool: TestSpool
@@ -83,7 +83,12 @@ describe('a session', () => {
     const session = await open()
     const decoded = decodeTask((await taskIn(session)).data)
     if (decoded.kind !== 'ok') throw new Error(decoded.reason)
-    const defer = { kind: 'defer', task: decoded.value, at: spool.clock.now + 1000, transcript: Buffer.from('S: 450') } as const
+    const defer = {
+      kind: 'defer',
+      task: decoded.value,
+      at: spool.clock.now + 1000,
+      transcript: packTranscript(['S: 450 later']),
+    } as const
     expect(await spool.sessions.turn(session, 'run', [defer], ok)).toEqual({ kind: 'closed', why: 'empty' })
     expect(await spool.redis.zcard(`${PREFIX}:far.test:delayed`)).toBe(1)
     spool.clock.now += 1001
@@ -110,7 +115,7 @@ describe('a session', () => {
     await spool.accept(acceptOf('A'))
     const session = await open()
     await taskIn(session)
-    await spool.sessions.turn(session, 'run', [{ kind: 'park', id: 'A', reason: 'no JSON' }], none)
+    await spool.sessions.turn(session, 'run', [{ kind: 'park', id: 'A', reason: 'no JSON', task: null }], none)
     expect(await spool.redis.zrange(`${PREFIX}:parked`, '0', '-1')).toEqual(['far.test A'])
     expect(await spool.verbs.queue()).toMatchObject([{ destination: 'far.test', parked: 1 }])
     expect(await spool.verbs.retry('far.test', 'A')).toBe(1)

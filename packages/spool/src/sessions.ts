@@ -15,7 +15,7 @@ export type Settlement =
   /** Back to the front of the queue: not an attempt. */
   | { kind: 'return'; id: string }
   /** Set aside for the postmaster: counted and shown. */
-  | { kind: 'park'; id: string; reason: string }
+  | { kind: 'park'; id: string; reason: string; task: Task | null }
 
 export type HandedTask = {
   id: string
@@ -68,7 +68,7 @@ const settlementArgs = (settlement: Settlement): (string | number | Buffer)[] =>
     case 'return':
       return ['return', settlement.id, '', '', '']
     case 'park':
-      return ['park', settlement.id, settlement.reason, '', '']
+      return ['park', settlement.id, settlement.reason, settlement.task === null ? '' : encodeTask(settlement.task), '']
   }
 }
 

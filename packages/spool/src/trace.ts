@@ -1,9 +1,12 @@
 /** A message's whole life by its ID: where it waits, each attempt, and what became of it, also after delivery. */
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { type Envelope, lanePrefix, type Task } from '@sluice/contracts'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { decodeIntake, decodeTask } from './payload.ts'
+
+/** Characters. */
+const MOST_TRANSCRIPT = 16 * 1024
 
 /** What `next` keeps of a settled task. */
 export const historySchema = z.object({
@@ -41,12 +44,9 @@ export type Trace = {
   history: History[]
 }
 
-export const packTranscript = (lines: string[]): string => lines.join('\n')
-/** Transcripts are kept compressed; older ones may be plain. */
-export const unpackTranscript = (stored: Buffer): string[] => {
-  const isGzip = stored[0] === 0x1f && stored[1] === 0x8b
-  return (isGzip ? gunzipSync(stored) : stored).toString().split('\n')
-}
+/** Kept compressed, and bounded: the end is what tells why. */
+export const packTranscript = (lines: readonly string[]): Buffer => gzipSync(lines.join('\n').slice(-MOST_TRANSCRIPT))
+const unpackTranscript = (stored: Buffer): string[] => (stored.length === 0 ? [] : gunzipSync(stored).toString().split('\n'))
 
 const tracedTask = async (redis: Redis, prefix: string, destination: string, id: string): Promise<TracedTask | null> => {
   const queue = `${prefix}:${destination}`

@@ -1,1 +1,1 @@
-export {}
+export { type StartedService, startDeliveryAgent } from './start.ts'

@@ -1,1 +1,1 @@
-export {}
+export { type StartedService, startSpooler } from './start.ts'

@@ -14,7 +14,7 @@
              finish   a history entry (JSON, '' for none)
              defer    a data (JSON)  b ms of the next attempt  c transcript ('' for none)
              return   hands the task back, not an attempt
-             park     a reason
+             park     a reason  b data (JSON, '' to leave it)
   Returns  {-1}                            the fence: this run is no longer the session's; nothing was settled
            {0, why}                        closed: empty held backoff grant permits closed
            {1, id, data, attempts, content or nil, marked}   a task
@@ -75,6 +75,7 @@ local function settle(kind, id, a, b, c)
     returnJob(p, id)
     rcall('HDEL', job, 'pb')
   elseif kind == 'park' then
+    if b ~= '' then rcall('HSET', job, 'data', b) end
     if finishJob(p, id, ARGV[5], '0', 'failed', a) == 0 then rcall('ZADD', LANE .. ':parked', ARGV[5], dest .. ' ' .. id) end
   end
 end

@@ -1,0 +1,10 @@
+/** The delivery-agent in a process of its own. Wiring only. */
+import { loadServiceConfig } from '@sluice/directory'
+import { runService } from '@sluice/runtime'
+import { startDeliveryAgent } from './start.ts'
+
+await runService('delivery-agent', async () => {
+  const config = await loadServiceConfig(process.env)
+  const { close, log } = await startDeliveryAgent(config)
+  return { stop: close, shutdownGraceMs: config.shutdownGraceMs, log }
+})

@@ -1,0 +1,131 @@
+/**
+ * Tells the sender: plans who hears of what, builds the notices and admits them to the spool like any other mail, before the
+ * task they tell of is settled. Their IDs follow from what they tell, and each is admitted once, so a crash between makes no
+ * second one (R-one-notice). What cannot be told to anybody is a double bounce: an event, for the postmaster (R-double).
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Envelope, Recipient, Task } from '@sluice/contracts'
+import type { Config, Directory } from '@sluice/directory'
+import { buildNotice, type NoticePlan, type RecipientResult, wantsContent, whoHears } from '@sluice/dsn'
+import type { Log } from '@sluice/runtime'
+import { findHeaderEnd, parseMailbox } from '@sluice/smtp'
+import type { Accept, AcceptMessage, Destination } from '@sluice/spool'
+
+const MOST_HEADER_BYTES = 256 * 1024
+
+export type NoticeInputs = {
+  task: Task
+  results: RecipientResult[]
+  transcript: string[]
+  content: () => AsyncIterable<Buffer>
+  dsnPassed: boolean
+  delayDue: boolean
+  /** ms since the epoch */
+  willRetryUntil: number
+}
+
+/** @returns the kinds of notice that were admitted, and whether it was a double bounce */
+export type TellSender = (inputs: NoticeInputs) => Promise<{ told: string[]; doubleBounce: boolean }>
+
+type Planned = Extract<NoticePlan, { kind: 'notices' }>['notices'][number]
+
+/**
+ * The whole content where the notice can use it, else its header: large content is not read to its end for a notice. A content
+ * that cannot be read is left out; the notice is due all the same.
+ */
+const readFor = async (content: () => AsyncIterable<Buffer>, whole: boolean): Promise<{ content: Buffer; isWhole: boolean }> => {
+  let bytes = Buffer.alloc(0)
+  try {
+    for await (const piece of content()) {
+      bytes = bytes.length === 0 ? piece : Buffer.concat([bytes, piece])
+      if (!whole && (bytes.length > MOST_HEADER_BYTES || findHeaderEnd(bytes) !== -1)) break
+    }
+    return { content: bytes, isWhole: whole }
+  } catch {
+    return { content: bytes, isWhole: false }
+  }
+}
+
+export type NoticeDependencies = {
+  config: Pick<Config, 'hostname' | 'notices'>
+  directory: Directory
+  accept: AcceptMessage
+  log: Log
+  now: () => number
+}
+
+const groupByDestination = (directory: Directory, recipients: Recipient[]): Map<Destination, Recipient[]> | null => {
+  const groups = new Map<Destination, Recipient[]>()
+  for (const recipient of recipients) {
+    const destination = directory.destinationOf(recipient)
+    if (destination === null) return null
+    groups.set(destination, [...(groups.get(destination) ?? []), recipient])
+  }
+  return groups
+}
+
+/** Where a notice goes: the reverse-path, through aliases when it is an own address. null: nowhere. */
+const routeNotice = (
+  directory: Directory,
+  envelope: Envelope,
+): { to: Recipient[]; groups: Map<Destination, Recipient[]> } | null => {
+  const address = envelope.to[0]?.address ?? ''
+  const mailbox = parseMailbox(address, { utf8: true })
+  if (mailbox === null) return null
+  const resolved = directory.resolve(mailbox)
+  if (resolved.kind === 'unknown' || resolved.kind === 'loop') return null
+  const to = resolved.kind === 'own' ? resolved.recipients : envelope.to
+  const groups = groupByDestination(directory, to)
+  return groups === null ? null : { to, groups }
+}
+
+export const createTellSender = ({ config, directory, accept, log, now }: NoticeDependencies): TellSender => {
+  /** Until it is durable: the settlement that follows says that the sender was told. Admitted once, so trying again is safe. */
+  const admit = async (notice: Accept): Promise<void> => {
+    for (let pauseMs = 100; ; pauseMs = Math.min(2000, pauseMs * 2)) {
+      try {
+        return await accept(notice)
+      } catch (error) {
+        log.warn('a notice could not be stored; trying again', { notice: notice.envelope.id, error })
+        await sleep(pauseMs)
+      }
+    }
+  }
+
+  const send = async (planned: Planned, inputs: NoticeInputs): Promise<boolean> => {
+    const { task } = inputs
+    const about = { kind: planned.kind, envelope: task, maxContentBytes: config.notices.maxContentBytes }
+    const notice = buildNotice({
+      ...about,
+      ...(await readFor(inputs.content, wantsContent(about))),
+      results: planned.results,
+      transcript: inputs.transcript,
+      hostname: config.hostname,
+      now: now(),
+      willRetryUntil: inputs.willRetryUntil,
+    })
+    const route = routeNotice(directory, notice.envelope)
+    const facts = { id: task.id, notice: notice.envelope.id, kind: planned.kind, to: task.from }
+    if (route === null) {
+      log.event('double-bounce', { ...facts, reason: 'the sender’s address leads nowhere' })
+      return false
+    }
+    const envelope = { ...notice.envelope, to: route.to }
+    await admit({ envelope, content: { kind: 'inline', bytes: notice.content }, destinations: route.groups, once: true })
+    log.event('notice', facts)
+    return true
+  }
+
+  return async (inputs) => {
+    const { task, results } = inputs
+    const plan = whoHears(task.from, results, { delayDue: inputs.delayDue, dsnPassed: inputs.dsnPassed })
+    if (plan.kind === 'double-bounce') {
+      const recipients = plan.results.map(({ recipient, outcome }) => ({ to: recipient.address, status: outcome.status }))
+      log.event('double-bounce', { id: task.id, recipients })
+      return { told: [], doubleBounce: true }
+    }
+    const told: string[] = []
+    for (const planned of plan.notices) if (await send(planned, inputs)) told.push(planned.kind)
+    return { told, doubleBounce: false }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * What one attempt means for its task: which recipients are done, what the sender is told, and when the rest is tried again.
+ * Pure but for the notices, which are admitted before the settlement that this returns is made.
+ */
+import type { Attempt, DeliveryReport, Outcome, Recipient, Task } from '@sluice/contracts'
+import { type Config, nextAttemptAt, type Route, scheduleSpanMs } from '@sluice/directory'
+import type { Log } from '@sluice/runtime'
+import { expire, replyText } from '@sluice/smtp'
+import { type History, packTranscript, type Settlement } from '@sluice/spool'
+import type { TellSender } from './notices.ts'
+import type { AgentMetrics } from './session-metrics.ts'
+
+export type Attempted = {
+  task: Task
+  destination: string
+  route: Route | null
+  /** Attempts counted, this one included. */
+  attempts: number
+  /** ms since the epoch: when this attempt began */
+  startedAt: number
+  report: DeliveryReport
+  content: () => AsyncIterable<Buffer>
+  /** The schedule is over, whatever it says: the task outlived it while its site was left alone. */
+  expired: boolean
+}
+
+export type ConcludeDependencies = {
+  config: Pick<Config, 'schedule' | 'delayNoticeMs' | 'delivery'>
+  tellSender: TellSender
+  log: Log
+  metrics: AgentMetrics
+  now: () => number
+  random: () => number
+}
+
+const MOST_ATTEMPT_LINES = 100
+const EVENT = { delivered: 'delivery', deferred: 'deferral', bounced: 'bounce' } as const
+
+const words = (outcome: Outcome): string =>
+  outcome.kind === 'delivered' ? (outcome.reply === null ? 'delivered' : replyText(outcome.reply)) : outcome.reason
+
+/** The attempt's line: the first bad news, or the far end's thanks. */
+const summary = (outcomes: readonly Outcome[]): string => {
+  const telling = outcomes.find((outcome) => outcome.kind !== 'delivered') ?? outcomes[0]
+  return telling === undefined ? '' : words(telling).slice(0, 1000)
+}
+
+type Result = { recipient: Recipient; outcome: Outcome }
+
+const pairs = (task: Task, outcomes: readonly Outcome[]): Result[] =>
+  task.to.flatMap((recipient, i) => {
+    const outcome = outcomes[i]
+    return outcome === undefined ? [] : [{ recipient, outcome }]
+  })
+
+const historyOf = (attempted: Attempted, attempts: Attempt[], results: Result[], told: string[], now: number): string => {
+  const { task, destination, report } = attempted
+  const bad = results.some(({ outcome }) => outcome.kind !== 'delivered')
+  const history: History = {
+    at: now,
+    destination,
+    from: task.from,
+    receivedAt: task.receivedAt,
+    sizeBytes: task.sizeBytes,
+    ...(task.client === undefined ? {} : { client: task.client }),
+    attempts,
+    recipients: results.map(({ recipient, outcome }) => ({
+      address: recipient.address,
+      kind: outcome.kind,
+      status: outcome.status,
+      reason: words(outcome),
+    })),
+    ...(told.length === 0 ? {} : { notice: told.join(', ') }),
+    ...(bad ? { transcript: report.transcript.slice(-200) } : {}),
+  }
+  return JSON.stringify(history)
+}
+
+export const createConclude = ({ config, tellSender, log, metrics, now, random }: ConcludeDependencies) => {
+  const tell = (attempted: Attempted, results: Result[], nextAt: number | null): void => {
+    const { task, destination, report } = attempted
+    for (const { recipient, outcome } of results) {
+      const event = outcome.kind === 'bounced' && outcome.status === '4.4.7' ? 'expiry' : EVENT[outcome.kind]
+      metrics.outcome(event, report.stage)
+      log.event(event, {
+        id: task.id,
+        destination,
+        host: report.host,
+        to: recipient.address,
+        status: outcome.status,
+        reply: words(outcome),
+        attempt: attempted.attempts,
+        ...(outcome.kind === 'deferred' && nextAt !== null ? { nextAttemptAt: new Date(nextAt).toISOString() } : {}),
+        ...(report.tls === undefined ? {} : { tls: report.tls }),
+        ageMs: now() - task.receivedAt,
+      })
+    }
+  }
+
+  return async (attempted: Attempted): Promise<Settlement> => {
+    const { task, route, report, attempts: n, startedAt } = attempted
+    const schedule = route?.schedule ?? config.schedule
+    const firstAt = task.attempts[0]?.at ?? startedAt
+    const nextAt = attempted.expired ? null : nextAttemptAt(schedule, n, firstAt, now(), random)
+    const line: Attempt = { n, at: startedAt, host: report.host, stage: report.stage, reply: summary(report.outcomes) }
+    const lines = [...task.attempts, line].slice(-MOST_ATTEMPT_LINES)
+    const results = pairs(task, report.outcomes).map(({ recipient, outcome }) => ({
+      recipient,
+      outcome: outcome.kind === 'deferred' && nextAt === null ? expire(outcome) : outcome,
+    }))
+    const waiting = results.filter(({ outcome }) => outcome.kind === 'deferred')
+    tell(attempted, results, nextAt)
+
+    const delayDue = task.delayNotified !== true && now() - task.receivedAt >= config.delayNoticeMs
+    const { told } = await tellSender({
+      task,
+      results: results.map((result) => ({ ...result, host: report.host, lastAttemptAt: startedAt })),
+      transcript: report.transcript,
+      content: attempted.content,
+      dsnPassed: report.dsnPassed,
+      delayDue,
+      willRetryUntil: firstAt + scheduleSpanMs(schedule),
+    })
+
+    if (waiting.length === 0 || nextAt === null)
+      return { kind: 'finish', id: task.id, history: historyOf(attempted, lines, results, told, now()) }
+    const rest: Task = {
+      ...task,
+      to: waiting.map(({ recipient }) => recipient),
+      attempts: lines,
+      ...(told.includes('delayed') ? { delayNotified: true } : {}),
+    }
+    const unknown = waiting.some(({ outcome }) => outcome.kind === 'deferred' && outcome.unknown)
+    if (unknown && config.delivery.unknownOutcome === 'hold')
+      return {
+        kind: 'park',
+        id: task.id,
+        reason: 'whether the far end took it is not known (delivery.unknownOutcome: hold)',
+        task: rest,
+      }
+    return { kind: 'defer', task: rest, at: nextAt, transcript: packTranscript(report.transcript) }
+  }
+}
+export type Conclude = ReturnType<typeof createConclude>

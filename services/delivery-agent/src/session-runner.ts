@@ -1,0 +1,137 @@
+/**
+ * A session: one conversation with one destination, drained through `next`, turn by turn. The script decides when; this holds
+ * the conversation and reports. It stops at once when the fence says that the session is another's; it waits with what it has
+ * to settle while Redis is away.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SiteReport, Task } from '@sluice/contracts'
+import type { Directory } from '@sluice/directory'
+import type { Log } from '@sluice/runtime'
+import type { HandedTask, SessionClient, SessionKey, Settlement, Turn, TurnMode } from '@sluice/spool'
+import type { Conversation } from './conversations.ts'
+import type { AgentMetrics } from './session-metrics.ts'
+import type { Handled, TaskContext, TaskHandler } from './session-task.ts'
+
+export type SessionRun = {
+  key: SessionKey
+  /** Takes only what has outlived its schedule. */
+  expire: boolean
+  /** Runs of this session that died. */
+  crashes: number
+}
+
+export type RunnerDependencies = {
+  client: SessionClient
+  directory: Directory
+  openConversation: (destination: string, route: NonNullable<ReturnType<Directory['routeOf']>>) => Conversation
+  tasks: TaskHandler
+  /** A destination is done with a content that lies in a store. */
+  releaseContent: (destination: string, task: Task) => Promise<void>
+  log: Log
+  metrics: AgentMetrics
+  /** SIGTERM: settle what is in hand, then close. */
+  stopping: () => boolean
+  /** The grace time is over: abort. */
+  signal: AbortSignal
+}
+
+const NO_REPORT: SiteReport = { kind: 'none' }
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2000
+
+const unused: Conversation = {
+  deliver: () => Promise.reject(new Error('no route, no conversation')),
+  release: () => {},
+}
+
+export const createSessionRunner = (deps: RunnerDependencies) => {
+  const { client, directory, tasks, log, metrics } = deps
+
+  /** Until Redis answers: an outcome is not given up. A repeated turn settles nothing twice, and finds a task whose reply was lost. */
+  const turn = async (run: SessionRun, mode: TurnMode, settlements: Settlement[], site: SiteReport): Promise<Turn> => {
+    for (let pauseMs = FIRST_PAUSE_MS, tries = 0; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2), tries++) {
+      try {
+        return await client.turn(run.key, tries > 0 && mode === 'run' ? 'start' : mode, settlements, tries > 0 ? NO_REPORT : site)
+      } catch (error) {
+        if (tries === 0) log.warn('redis did not answer; the outcome is kept and tried again', { session: run.key.id, error })
+        if (deps.signal.aborted) throw error
+        await sleep(pauseMs)
+      }
+    }
+  }
+
+  const contextOf = (run: SessionRun): TaskContext => {
+    const { destination } = run.key
+    const route = directory.routeOf(destination)
+    const aboutToEnd = (id: string): void => {
+      client.mark(run.key, id).catch((error: unknown) => log.debug('mark not written', { id, error }))
+    }
+    const conversation = route === null ? unused : deps.openConversation(destination, route)
+    return { destination, route, conversation, signal: deps.signal, aboutToEnd }
+  }
+
+  const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
+    if (!run.expire) return tasks.attempt(task, context)
+    const why = (await client.siteReason(run.key).catch(() => null)) ?? 'the site was not reachable'
+    return tasks.expire(task, context, why)
+  }
+
+  const settled = (run: SessionRun, handled: Handled[]): void => {
+    for (const { settlement, task } of handled) {
+      if (settlement.kind !== 'finish' || task === null || task.content.store === 'inline') continue
+      deps
+        .releaseContent(run.key.destination, task)
+        .catch((error: unknown) => log.warn('content not removed; the sweep will', { id: task.id, error }))
+    }
+  }
+
+  const drain = async (run: SessionRun, context: TaskContext): Promise<void> => {
+    let begun = false
+    let handled: Handled[] = []
+    let site: SiteReport = NO_REPORT
+    let mode: TurnMode = run.expire ? 'expire' : 'start'
+    for (;;) {
+      const step: Turn = await turn(
+        run,
+        mode,
+        handled.map((each) => each.settlement),
+        site,
+      )
+      settled(run, handled)
+      handled = []
+      site = NO_REPORT
+      switch (step.kind) {
+        case 'fenced':
+        case 'closed':
+        case 'sleep':
+          return
+        case 'wait':
+          await sleep(step.ms)
+          break
+        case 'task':
+          handled = [await handleOne(run, step.task, context)]
+          break
+        case 'recovered':
+          for (const task of step.tasks) {
+            handled.push(begun ? await handleOne(run, task, context) : await tasks.recover(task, context, run.crashes))
+          }
+          break
+      }
+      begun = true
+      site = handled.at(-1)?.site ?? NO_REPORT
+      mode = deps.stopping() ? 'close' : run.expire ? 'expire' : 'run'
+    }
+  }
+
+  return async (run: SessionRun): Promise<void> => {
+    const context = contextOf(run)
+    metrics.sessionOpened()
+    try {
+      await drain(run, context)
+    } finally {
+      metrics.sessionClosed()
+      context.conversation.release()
+    }
+  }
+}
+export type RunSession = ReturnType<typeof createSessionRunner>

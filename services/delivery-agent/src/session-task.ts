@@ -1,0 +1,129 @@
+/**
+ * One task in hand of a session: decode it, attempt it, and say how it is settled. Nothing here throws for what a payload, a
+ * content or a far end can cause; what is not understood is parked, never dropped.
+ */
+import type { ContentStore } from '@sluice/content-store'
+import type { DeliveryReport, SiteReport, Stage, Task } from '@sluice/contracts'
+import type { Route } from '@sluice/directory'
+import type { Log } from '@sluice/runtime'
+import { judge } from '@sluice/smtp'
+import { decodeTask, type HandedTask, type Settlement } from '@sluice/spool'
+import type { Conversation } from './conversations.ts'
+import type { AgentMetrics } from './session-metrics.ts'
+import type { Conclude } from './session-outcomes.ts'
+
+export type Handled = { settlement: Settlement; site: SiteReport; task: Task | null }
+
+export type TaskContext = {
+  destination: string
+  route: Route | null
+  conversation: Conversation
+  signal: AbortSignal
+  aboutToEnd: (id: string) => void
+}
+
+export type TaskDependencies = {
+  contentStore: ContentStore
+  conclude: Conclude
+  log: Log
+  metrics: AgentMetrics
+  now: () => number
+}
+
+/** Died three times with this task in hand: it may be the cause. */
+const MOST_CRASHES = 3
+
+async function* once(bytes: Buffer): AsyncIterable<Buffer> {
+  yield bytes
+}
+
+const ownReport = (task: Task, stage: Stage, given: Parameters<typeof judge>[0], line: string): DeliveryReport => {
+  const { outcome } = judge(given)
+  const outcomes = task.to.map(() => outcome)
+  return { outcomes, host: null, stage, site: { kind: 'none' }, transcript: [`# ${line}`], dsnPassed: false }
+}
+
+export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }: TaskDependencies) => {
+  const park = (destination: string, id: string, reason: string): Handled => {
+    metrics.event('parked')
+    log.event('parked', { id, destination, reason })
+    return { settlement: { kind: 'park', id, reason, task: null }, site: { kind: 'none' }, task: null }
+  }
+
+  const contentOf = (task: Task, handed: HandedTask): (() => AsyncIterable<Buffer>) => {
+    const { content } = handed
+    return content !== null ? () => once(content) : () => contentStore.read(task.id, task.content, task.sizeBytes)
+  }
+
+  /** Decodes, then concludes what `attempt` reports. */
+  const handle = async (
+    handed: HandedTask,
+    context: TaskContext,
+    expired: boolean,
+    attempt: (task: Task, content: () => AsyncIterable<Buffer>) => Promise<DeliveryReport | 'handed-back'>,
+  ): Promise<Handled> => {
+    const decoded = decodeTask(handed.data)
+    if (decoded.kind === 'corrupt') return park(context.destination, handed.id, decoded.reason)
+    const task = decoded.value
+    if (task.content.store === 'inline' && handed.content === null)
+      return park(context.destination, handed.id, 'the content is missing')
+    const startedAt = now()
+    const content = contentOf(task, handed)
+    const report = await attempt(task, content)
+    metrics.attempt((now() - startedAt) / 1000)
+    if (report === 'handed-back') {
+      metrics.event('hand-back')
+      log.event('hand-back', { id: task.id, destination: context.destination })
+      return { settlement: { kind: 'return', id: task.id }, site: { kind: 'none' }, task: null }
+    }
+    const { destination, route } = context
+    const attempted = { task, destination, route, attempts: handed.attempts, startedAt, report, content, expired }
+    return { settlement: await conclude(attempted), site: report.site, task }
+  }
+
+  return {
+    /** A conversation with the far end. After an abort before the content ended the task goes back, without an attempt. */
+    attempt: (handed: HandedTask, context: TaskContext): Promise<Handled> =>
+      handle(handed, context, false, async (task, content) => {
+        if (context.route === null) {
+          const domain = context.destination
+          return ownReport(task, 'route', { kind: 'no-route', domain }, `no route for ${domain}`)
+        }
+        metrics.event('attempt')
+        log.event('attempt', {
+          id: task.id,
+          destination: context.destination,
+          attempt: handed.attempts,
+          recipients: task.to.length,
+        })
+        let ending = false
+        const aboutToEnd = (): void => {
+          ending = true
+          context.aboutToEnd(task.id)
+        }
+        const report = await context.conversation.deliver(task, content, { signal: context.signal, aboutToEnd })
+        const settled = report.outcomes.some((outcome) => outcome.kind !== 'deferred')
+        return context.signal.aborted && !ending && !settled ? 'handed-back' : report
+      }),
+
+    /** A run of this session died with the task in hand: the attempt counts, and what is not known is said. */
+    recover: (handed: HandedTask, context: TaskContext, crashes: number): Promise<Handled> => {
+      if (crashes >= MOST_CRASHES)
+        return Promise.resolve(park(context.destination, handed.id, `the delivery-agent died ${crashes} times with it in hand`))
+      metrics.event('recovery')
+      log.event('recovery', { id: handed.id, destination: context.destination, outcomeUnknown: handed.marked })
+      const line = handed.marked ? 'interrupted after the content may have ended' : 'interrupted'
+      return handle(handed, context, false, (task) =>
+        Promise.resolve(ownReport(task, 'crash', { kind: 'crash', afterDot: handed.marked }, `the delivery was ${line}`)),
+      )
+    },
+
+    /** It outlived its schedule while its site was left alone, untried. */
+    expire: (handed: HandedTask, context: TaskContext, why: string): Promise<Handled> =>
+      handle(handed, context, true, (task) => {
+        const lost = { kind: 'lost', stage: 'connect', host: context.destination, what: why } as const
+        return Promise.resolve(ownReport(task, 'connect', lost, `not tried: ${why}`))
+      }),
+  }
+}
+export type TaskHandler = ReturnType<typeof createTaskHandler>

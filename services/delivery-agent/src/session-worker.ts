@@ -1,0 +1,70 @@
+/**
+ * Takes sessions from the lanes' `delivery` queues: one BullMQ Worker per lane. BullMQ renews the lock of a session while it
+ * runs, and gives a session whose agent died to another. Sessions are moved by the spool's script alone, so every run ends
+ * with DelayedError, BullMQ's word for "moved already". A stalled session is never failed: its mail would be lost from sight.
+ */
+import { lanePrefix } from '@sluice/contracts'
+import type { Log } from '@sluice/runtime'
+import { laneBackend } from '@sluice/spool'
+import { DelayedError, type Job, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { z } from 'zod'
+import type { RunSession, SessionRun } from './session-runner.ts'
+
+export const LOCK_MS = 15_000
+const STALLED_EVERY_MS = 5_000
+
+const sessionSchema = z.object({ destination: z.string(), expire: z.boolean().optional() })
+
+const runOf = (lane: number, job: Job, token: string): SessionRun => {
+  const { destination, expire } = sessionSchema.parse(job.data)
+  const run = job.attemptsStarted
+  const key = { lane, destination, id: job.id ?? '', token, run }
+  return { key, expire: expire === true && run === 1, crashes: job.stalledCounter }
+}
+
+export type SessionWorkerOptions = {
+  /** Role `worker`. */
+  redis: Redis
+  lanes: number
+  concurrency: number
+  runSession: RunSession
+  log: Log
+}
+
+export type SessionWorkers = {
+  /** Takes no more; resolves when what runs has ended. */
+  close: () => Promise<void>
+}
+
+export const startSessionWorkers = async (options: SessionWorkerOptions): Promise<SessionWorkers> => {
+  const { redis, lanes, concurrency, runSession, log } = options
+  const process = (lane: number) => async (job: Job, token?: string) => {
+    try {
+      await runSession(runOf(lane, job, token ?? ''))
+    } catch (error) {
+      log.error('a session ended unexpectedly; another run will take it up', { session: job.id, error })
+    }
+    throw new DelayedError()
+  }
+  const workers = Array.from({ length: lanes }, (_, lane) => {
+    const worker = new Worker(
+      'delivery',
+      process(lane),
+      {
+        connection: redis,
+        prefix: lanePrefix(lane),
+        concurrency: Math.max(1, Math.ceil(concurrency / lanes)),
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_EVERY_MS,
+        maxStalledCount: Number.MAX_SAFE_INTEGER,
+        runRetryDelay: 1000,
+      },
+      laneBackend,
+    )
+    worker.on('error', (error) => log.warn('the worker of sessions met an error', { lane, error: error.message }))
+    return worker
+  })
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+  return { close: async () => void (await Promise.all(workers.map((worker) => worker.close()))) }
+}

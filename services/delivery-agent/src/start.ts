@@ -1,0 +1,105 @@
+/** Puts the delivery-agent together: real connections, real clock. Wiring only. */
+import { createContentStore } from '@sluice/content-store'
+import { lanePrefix, type Task } from '@sluice/contracts'
+import { type Config, createDirectory } from '@sluice/directory'
+import { createResolver } from '@sluice/mx'
+import {
+  connectRedis,
+  createClock,
+  createLogger,
+  createMetrics,
+  type Log,
+  type Readiness,
+  startHealthServer,
+} from '@sluice/runtime'
+import { createAdmission, createContentRelease, createSessionClient } from '@sluice/spool'
+import { createConversations } from './conversations.ts'
+import { createTellSender } from './notices.ts'
+import { createAgentMetrics } from './session-metrics.ts'
+import { createConclude } from './session-outcomes.ts'
+import { createSessionRunner } from './session-runner.ts'
+import { createTaskHandler } from './session-task.ts'
+import { startSessionWorkers } from './session-worker.ts'
+
+const SERVICE = 'delivery-agent'
+/** What is still in hand this long before the grace time ends is aborted, so that it can be handed back. */
+const HAND_BACK_MS = 3000
+
+export type StartedService = {
+  close: () => Promise<void>
+  listening: { name: string; address: string; port: number }[]
+  log: Log
+}
+
+export const startDeliveryAgent = async (config: Config, options: { log?: Log } = {}): Promise<StartedService> => {
+  const log = options.log ?? createLogger({ level: config.log.level, service: SERVICE })
+  const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
+  const now = createClock(process.env)
+  const { lanes } = config.redis
+  const write = connectRedis(config.redis, { role: 'write', name: `${SERVICE}-write`, log })
+  const command = connectRedis(config.redis, { role: 'command', name: SERVICE, log })
+  const blocking = connectRedis(config.redis, { role: 'worker', name: `${SERVICE}-worker`, log })
+  const directory = createDirectory(config)
+  const { servers, timeoutMs } = config.resolver
+  const resolver = createResolver({
+    servers,
+    timeoutMs,
+    ownNames: [config.hostname],
+    allowPrivate: config.delivery.allowPrivateMx,
+  })
+  const contentStore = createContentStore({
+    redis: command,
+    lanePrefix,
+    lanes,
+    store: config.content.store,
+    thresholdBytes: config.content.thresholdBytes,
+    directory: config.content.directory,
+  })
+  const metrics = createAgentMetrics(registry)
+  const accept = createAdmission({ redis: write, lanes, now })
+  const tellSender = createTellSender({ config, directory, accept, log, now })
+  const conclude = createConclude({ config, tellSender, log, metrics, now, random: Math.random })
+  const conversations = createConversations({ config, resolver, log, metrics: registry, now })
+  const release = createContentRelease({ redis: command })
+  const stopping = { yes: false }
+  const abort = new AbortController()
+  const runSession = createSessionRunner({
+    client: createSessionClient({
+      redis: command,
+      now,
+      random: Math.random,
+      historyMax: config.history.max,
+      historyKeepMs: config.history.keepMs,
+    }),
+    directory,
+    openConversation: conversations.open,
+    tasks: createTaskHandler({ contentStore, conclude, log, metrics, now }),
+    releaseContent: async (destination, task: Task) => {
+      if (task.content.store === 'inline') return
+      if (await release(task.content.lane, task.id, destination)) await contentStore.remove(task.id, task.content)
+    },
+    log,
+    metrics,
+    stopping: () => stopping.yes,
+    signal: abort.signal,
+  })
+  const workers = await startSessionWorkers({ redis: blocking, lanes, concurrency: config.delivery.sessions, runSession, log })
+  const readiness = (): Readiness => {
+    if (stopping.yes) return { kind: 'away', reason: 'stopping' }
+    return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
+  }
+  const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
+  return {
+    log,
+    listening: [{ name: 'http', address: health.address.host, port: health.address.port }],
+    close: async () => {
+      stopping.yes = true
+      const timer = setTimeout(() => abort.abort(), Math.max(0, config.shutdownGraceMs - HAND_BACK_MS))
+      await workers.close()
+      clearTimeout(timer)
+      await conversations.closeIdle()
+      await health.close()
+      for (const redis of [write, command, blocking]) redis.disconnect()
+    },
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What a destination is permitted: its site (the hosts behind it, so that domains at one provider share that provider's limits),
+ * sessions, rate and the age at which untried mail expires. Granted for a minute and renewed while mail flows, so that changed
+ * policy applies soon, and nothing moves for long when every spooler is gone.
+ */
+import { type Config, type Directory, type Route, scheduleSpanMs } from '@sluice/directory'
+import type { MxResolver } from '@sluice/mx'
+import type { Rate } from '@sluice/runtime'
+import type { Grant } from '@sluice/spool'
+
+const GRANT_MS = 60_000
+/** Waiting tasks that an open session is expected to take soon. */
+const TASKS_PER_SESSION = 3
+
+/** µs from one message to the next. */
+export const intervalUs = (rate: Rate | null): number => (rate === null ? 0 : Math.round((rate.perMs * 1000) / rate.count))
+
+/** A destination of an MX route: its domain as the DNS knows it. */
+const domainOf = (destination: string): string => destination.replace(/\.$/, '')
+
+const siteOf = (route: Route, destination: string, resolver: Pick<MxResolver, 'siteOf'>): Promise<string> | string =>
+  route.type === 'mx' ? resolver.siteOf(domainOf(destination)) : route.name
+
+export type GrantDependencies = {
+  config: Pick<Config, 'schedule'>
+  directory: Pick<Directory, 'routeOf'>
+  resolver: Pick<MxResolver, 'siteOf'>
+  now: () => number
+}
+
+export const createGrants = ({ config, directory, resolver, now }: GrantDependencies) => {
+  return async (destination: string): Promise<Grant> => {
+    const route = directory.routeOf(destination)
+    const schedule = route?.schedule ?? config.schedule
+    const connections = route?.connections ?? 1
+    return {
+      site: route === null ? destination : await siteOf(route, destination, resolver),
+      sessions: connections,
+      siteSessions: connections,
+      intervalUs: intervalUs(route?.rate ?? null),
+      maxAgeMs: scheduleSpanMs(schedule),
+      perSession: TASKS_PER_SESSION,
+      until: now() + GRANT_MS,
+    }
+  }
+}

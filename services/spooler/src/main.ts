@@ -1,0 +1,10 @@
+/** The spooler in a process of its own. Wiring only. */
+import { loadServiceConfig } from '@sluice/directory'
+import { runService } from '@sluice/runtime'
+import { startSpooler } from './start.ts'
+
+await runService('spooler', async () => {
+  const config = await loadServiceConfig(process.env)
+  const { close, log } = await startSpooler(config)
+  return { stop: close, shutdownGraceMs: config.shutdownGraceMs, log }
+})

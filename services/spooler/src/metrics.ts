@@ -1,0 +1,20 @@
+/** What the spooler counts. */
+import { createEventCounter, type Metrics } from '@sluice/runtime'
+import { Counter, Histogram } from 'prom-client'
+
+export const createSpoolerMetrics = (registry: Metrics) => {
+  const event = createEventCounter(registry)
+  const wake = new Histogram({
+    name: 'sluice_wake_seconds',
+    help: 'One look at the destinations of a lane whose time has come',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+    registers: [registry],
+  })
+  const repairs = new Counter({ name: 'sluice_repairs_total', help: 'Repairs made to the spool', registers: [registry] })
+  return {
+    looked: (seconds: number) => wake.observe(seconds),
+    repaired: (count: number) => repairs.inc(count),
+    admitted: () => event('admission'),
+    parked: () => event('parked'),
+  }
+}

@@ -1,0 +1,103 @@
+/** Puts the spooler together: real connections, real clock. Wiring only. */
+import { createContentStore } from '@sluice/content-store'
+import { lanePrefix } from '@sluice/contracts'
+import { type Config, createDirectory } from '@sluice/directory'
+import { createResolver } from '@sluice/mx'
+import {
+  connectRedis,
+  createClock,
+  createLogger,
+  createMetrics,
+  type Log,
+  type Readiness,
+  startHealthServer,
+} from '@sluice/runtime'
+import { createAdmission, createScheduling, createTidying } from '@sluice/spool'
+import { createGrants, intervalUs } from './grants.ts'
+import { startIntake } from './intake.ts'
+import { createSpoolerMetrics } from './metrics.ts'
+import { createTending } from './tending.ts'
+import { createWaking } from './waking.ts'
+
+const SERVICE = 'spooler'
+
+export type StartedService = {
+  close: () => Promise<void>
+  listening: { name: string; address: string; port: number }[]
+  log: Log
+}
+
+export const startSpooler = async (config: Config, options: { log?: Log } = {}): Promise<StartedService> => {
+  const log = options.log ?? createLogger({ level: config.log.level, service: SERVICE })
+  const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
+  const metrics = createSpoolerMetrics(registry)
+  const now = createClock(process.env)
+  const { lanes } = config.redis
+  const write = connectRedis(config.redis, { role: 'write', name: `${SERVICE}-write`, log })
+  const command = connectRedis(config.redis, { role: 'command', name: SERVICE, log })
+  const blocking = connectRedis(config.redis, { role: 'worker', name: `${SERVICE}-worker`, log })
+  const resolver = createResolver({
+    servers: config.resolver.servers,
+    timeoutMs: config.resolver.timeoutMs,
+    ownNames: [config.hostname],
+    allowPrivate: config.delivery.allowPrivateMx,
+  })
+  const contentStore = createContentStore({
+    redis: command,
+    lanePrefix,
+    lanes,
+    store: config.content.store,
+    thresholdBytes: config.content.thresholdBytes,
+    directory: config.content.directory,
+  })
+  const scheduling = createScheduling({ redis: command, now })
+  const tidying = createTidying({ redis: command, lanes })
+  const abort = new AbortController()
+  const { signal } = abort
+  const waking = createWaking({
+    scheduling,
+    lanes,
+    grantOf: createGrants({ config, directory: createDirectory(config), resolver, now }),
+    log,
+    looked: metrics.looked,
+    signal,
+  })
+  const tending = createTending({
+    scheduling,
+    contentStore,
+    isNeeded: tidying.isNeeded,
+    retryIntake: tidying.retryIntake,
+    lanes,
+    log,
+    repaired: metrics.repaired,
+    signal,
+  })
+  const cap = Math.round(intervalUs(config.spooler.rate) * lanes)
+  for (let lane = 0; lane < lanes; lane++) await scheduling.cap(lane, cap)
+  const intake = await startIntake({
+    redis: blocking,
+    lanes,
+    accept: createAdmission({ redis: write, lanes, now }),
+    forgetOnce: tidying.forgetOnce,
+    log,
+    admitted: metrics.admitted,
+    parked: metrics.parked,
+  })
+  const readiness = (): Readiness => {
+    if (signal.aborted) return { kind: 'away', reason: 'stopping' }
+    return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
+  }
+  const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
+  const running = Promise.all([waking(), tending()])
+  return {
+    log,
+    listening: [{ name: 'http', address: health.address.host, port: health.address.port }],
+    close: async () => {
+      abort.abort()
+      await running
+      await intake.close()
+      await health.close()
+      for (const redis of [write, command, blocking]) redis.disconnect()
+    },
+  }
+}
