@@ -34,7 +34,7 @@ type Planned = Extract<NoticePlan, { kind: 'notices' }>['notices'][number]
  * that cannot be read is left out; the notice is due all the same.
  */
 const readFor = async (content: () => AsyncIterable<Buffer>, whole: boolean): Promise<{ content: Buffer; isWhole: boolean }> => {
-  let bytes = Buffer.alloc(0)
+  let bytes: Buffer = Buffer.alloc(0)
   try {
     for await (const piece of content()) {
       bytes = bytes.length === 0 ? piece : Buffer.concat([bytes, piece])
