@@ -6,7 +6,7 @@ export { createLogger, type Fields, type Log, type LogLevel } from './log.ts'
 export { createEventCounter, createMetrics, type Metrics } from './metrics.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, type RedisConfig, type RedisRole, redisFate } from './redis.ts'
-export { type RunningService, runService } from './service.ts'
+export { type Listening, type RunningService, runService } from './service.ts'
 export { address, duration, percent, rate, size } from './unit-schemas.ts'
 export {
   type Address,

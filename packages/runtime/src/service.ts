@@ -5,18 +5,25 @@
  * the spool takes up from what is durable.
  */
 import { setTimeout as wait } from 'node:timers/promises'
+import { ConfigError, formatProblems } from './config-error.ts'
 import { createLogger, type Log } from './log.ts'
+
+/** Where a service can be reached; `http` is the one with /readyz. */
+export type Listening = { name: string; address: string; port: number }
 
 export type RunningService = {
   /** Sets readiness to false, stops taking work, finishes or hands back what is in hand, closes. */
   stop: () => Promise<void>
   shutdownGraceMs: number
   log: Log
+  /** Told to the supervisor that started this process, if one did. */
+  listening?: Listening[]
 }
 
-/** Resolves with the first signal; exits when the same one comes again. */
+/** Resolves with the first signal, or when the supervisor has gone; exits when the same signal comes again. */
 const awaitSignal = (): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
+    process.once('disconnect', () => resolve('SIGHUP'))
     const seen = new Set<NodeJS.Signals>()
     const onSignal = (signal: NodeJS.Signals): void => {
       if (seen.has(signal)) process.exit(1)
@@ -36,7 +43,7 @@ const finish = async (running: RunningService): Promise<number> => {
 
 /**
  * Runs a service in a process of its own, to its end. Exit codes: 0 stopped in order; 1 could not start, crashed, or was not
- * done within its grace time. A signal during the start ends it at once: nothing is in hand yet.
+ * done within its grace time; 2 the config has errors, which stand on standard error: starting again would not help. A signal during the start ends it at once: nothing is in hand yet.
  * @param name the service's name in the log, until `start` brings its own log
  */
 export const runService = async (name: string, start: () => Promise<RunningService>): Promise<void> => {
@@ -50,9 +57,15 @@ export const runService = async (name: string, start: () => Promise<RunningServi
   process.on('unhandledRejection', die('unhandled rejection'))
   process.on('uncaughtException', die('uncaught exception'))
   const signal = awaitSignal()
-  const running = await Promise.race([start().catch(die('cannot start')), signal])
+  const cannotStart = (error: unknown): never => {
+    if (!(error instanceof ConfigError)) return die('cannot start')(error)
+    process.stderr.write(`${formatProblems(error.problems)}\n`)
+    process.exit(2)
+  }
+  const running = await Promise.race([start().catch(cannotStart), signal])
   if (typeof running === 'string') return process.exit(0)
   log = running.log
+  process.send?.({ listening: running.listening ?? [] })
   log.info('stopping', { signal: await signal })
   process.exit(await finish(running).catch(die('cannot stop in order')))
 }

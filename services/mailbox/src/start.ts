@@ -1,18 +1,19 @@
 /** Everything that a mailbox service needs, made from the config and put together. */
 import { type Config, createDirectory } from '@sluice/directory'
-import { createLogger, createMetrics, type Log, type Readiness, startHealthServer } from '@sluice/runtime'
+import { createLogger, createMetrics, type Listening, type Log, type Readiness, startHealthServer } from '@sluice/runtime'
 import { createMailbox } from './mailbox.ts'
 
 export type StartedMailbox = {
   /** R-shutdown: not ready, idle clients leave, transactions end, everything is closed. */
   close: () => Promise<void>
-  listening: { name: string; address: string; port: number }[]
+  listening: Listening[]
+  log: Log
 }
 
 /** @throws when a port cannot be had */
 export const startMailbox = async (config: Config, options: { log?: Log } = {}): Promise<StartedMailbox> => {
   const log = options.log ?? createLogger({ level: config.log.level, service: 'mailbox' })
-  const metrics = createMetrics('mailbox')
+  const metrics = createMetrics('mailbox', { processFigures: options.log === undefined })
   const mailbox = createMailbox({ config, directory: createDirectory(config), log, metrics, now: Date.now })
   let readiness: Readiness = { kind: 'away', reason: 'the service starts' }
   const { host, ports } = config.http
@@ -24,6 +25,7 @@ export const startMailbox = async (config: Config, options: { log?: Log } = {}):
   readiness = { kind: 'ok' }
   log.info('listening', { lmtp, directory: config.mailbox.directory })
   return {
+    log,
     close: async () => {
       readiness = { kind: 'away', reason: 'the service stops' }
       await mailbox.close()
@@ -31,7 +33,7 @@ export const startMailbox = async (config: Config, options: { log?: Log } = {}):
     },
     listening: [
       { name: 'lmtp', ...lmtp },
-      { name: 'mailbox-http', address: health.address.host, port: health.address.port },
+      { name: 'http', address: health.address.host, port: health.address.port },
     ],
   }
 }
