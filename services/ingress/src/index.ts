@@ -1,1 +1,2 @@
-export {}
+export type { IngressConfig, IngressDependencies, IngressDirectory, Readiness } from './dependencies.ts'
+export { createIngress, type Ingress, type Listening } from './ingress.ts'

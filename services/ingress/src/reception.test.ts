@@ -1,0 +1,303 @@
+/** Messages on their way in: what is stored, what is refused, what is left behind. */
+import { randomBytes } from 'node:crypto'
+import { StoreError } from '@sluice/spool'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { beginData, greetedClient, type RawClient, sendMessage } from './test-support/client.ts'
+import { type Options, startTestIngress, type TestIngress } from './test-support/harness.ts'
+
+let running: TestIngress
+const greeted = async (options?: Options): Promise<RawClient> => {
+  running = await startTestIngress(options)
+  return greetedClient(running.port)
+}
+const textOf = (at = 0): string => running.accepted[at]?.text ?? ''
+
+afterEach(() => running.stop())
+
+describe('storing', () => {
+  it('R-250: the reply waits until the message is durable', async () => {
+    const client = await greeted()
+    let settle: (() => void) | undefined
+    running.parts.accept = () =>
+      new Promise((resolve) => {
+        settle = resolve
+      })
+    let replied = false
+    const reply = sendMessage(client, 'Subject: x\r\n\r\nx').then((text) => {
+      replied = true
+      return text
+    })
+    await vi.waitFor(() => expect(settle).toBeDefined())
+    expect(replied).toBe(false)
+    settle?.()
+    expect(await reply).toMatch(/^250 2\.0\.0 queued as /)
+    client.end()
+  })
+
+  it('R-id: the reply names the ID that stands in Received, envelope and log', async () => {
+    const client = await greeted()
+    const reply = await sendMessage(client, 'Subject: x\r\nMessage-ID: <1@far.test>\r\n\r\nx')
+    const id = /^250 2\.0\.0 queued as ([0-9A-Z]{18})$/.exec(reply)?.[1]
+    expect(running.accepted[0]?.envelope.id).toBe(id)
+    expect(textOf()).toContain(`\r\n\tid ${id}\r\n`.trimEnd())
+    expect(running.logged.find(({ event }) => event === 'reception')).toMatchObject({
+      id,
+      listener: 'smtp',
+      client: '127.0.0.1',
+      helo: 'client.test',
+      tls: null,
+      sender: 'sender@far.test',
+      recipients: 1,
+      sizeBytes: Buffer.byteLength(textOf()),
+      messageId: '<1@far.test>',
+    })
+    client.end()
+  })
+
+  it.each(['refused', 'unknown'] as const)(
+    'R-451: a write whose fate is %s is 451 4.3.0, and the session goes on',
+    async (fate) => {
+      const client = await greeted()
+      const { accept } = running.parts
+      running.parts.accept = () => Promise.reject(new StoreError(fate, 'Redis is away'))
+      expect(await sendMessage(client, 'Subject: x\r\n\r\nx')).toMatch(/^451 4\.3\.0 /)
+      const event = fate === 'unknown' ? 'duplicate-suspected' : 'store-failed'
+      expect(running.logged.some((fields) => fields.event === event)).toBe(true)
+      running.parts.accept = accept
+      expect(await sendMessage(client, 'Subject: y\r\n\r\ny')).toMatch(/^250 /)
+      expect(running.accepted.length).toBe(1)
+      client.end()
+    },
+  )
+
+  it('R-451: a content that cannot be written is 451 4.3.0, read to its end, and given up', async () => {
+    const client = await greeted()
+    running.parts.write = () => Promise.reject(new Error('disk'))
+    expect(await sendMessage(client, `Subject: x\r\n\r\n${'x\r\n'.repeat(50_000)}`)).toMatch(/^451 4\.3\.0 /)
+    expect(running.aborted.length).toBe(1)
+    expect(running.accepted.length).toBe(0)
+    client.end()
+  })
+
+  it('R-full: near the mark MAIL gets 452 4.3.1, and is taken again below it', async () => {
+    const client = await greeted()
+    running.parts.readiness = () => ({ kind: 'full', reason: 'memory' })
+    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^452 4\.3\.1 /)
+    const second = await greetedClient(running.port)
+    second.end()
+    running.parts.readiness = () => ({ kind: 'ok' })
+    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^250 /)
+    client.end()
+  })
+
+  it.each([
+    ['away', '4.3.0'],
+    ['unsafe', '4.3.5'],
+  ] as const)('R-full: a store that is %s: 451 to MAIL, 421 to new clients', async (kind, code) => {
+    const client = await greeted()
+    running.parts.readiness = () => ({ kind, reason: 'test' })
+    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(new RegExp(`^451 ${code} `))
+    await expect(greetedClient(running.port)).rejects.toThrow()
+    expect(running.logged.at(-1)).toMatchObject({ event: 'rejection', reason: kind })
+    client.end()
+  })
+
+  it('R-451: a client that vanishes in DATA leaves nothing', async () => {
+    const client = await greeted()
+    await beginData(client)
+    client.write('Subject: x\r\n\r\nhalf')
+    client.socket.end()
+    await client.closed
+    await vi.waitFor(() => expect(running.aborted.length).toBe(1))
+    expect(running.open.size).toBe(0)
+    expect(running.accepted.length).toBe(0)
+  })
+})
+
+describe('line ends', () => {
+  it.each(['a\nb', 'a\rb', 'a\0b', 'a\n.\nMAIL FROM:<x@y.test>', 'a\n.\r\nMAIL FROM:<x@y.test>'])(
+    'R-smuggle: content %j is 550 5.6.11 after the end, and nothing in it is a command',
+    async (body) => {
+      const client = await greeted()
+      expect(await sendMessage(client, `Subject: x\r\n\r\n${body}`)).toMatch(/^550 5\.6\.11 /)
+      expect(await client.ask('NOOP')).toBe('250 2.0.0 ok')
+      expect(running.accepted.length).toBe(0)
+      expect(running.aborted.length).toBe(1)
+      client.end()
+    },
+  )
+
+  it('R-smuggle: bare line feeds are normalised when configured', async () => {
+    const client = await greeted({ config: { bareLineFeeds: 'normalize' } })
+    expect(await sendMessage(client, 'Subject: x\r\n\r\na\nb\n.\nc')).toMatch(/^250 /)
+    expect(textOf().endsWith('\r\n\r\na\r\nb\r\n.\r\nc\r\n')).toBe(true)
+    client.end()
+  })
+
+  it.each(['NOOP\n', 'NOOP\rNOOP\r\n', 'NO\0OP\r\n', 'NOOP\xff\r\n'])(
+    'R-smuggle: the command %j gets 500 5.5.2 and never runs',
+    async (line) => {
+      const client = await greeted()
+      await client.ask('MAIL FROM:<a@b.test>')
+      client.write(Buffer.from(line.replaceAll('NOOP', 'RSET'), 'latin1'))
+      expect(await client.reply()).toMatch(/^500 5\.5\.2 /)
+      expect(await client.ask('RCPT TO:<anna@sluice.test>')).toMatch(/^250 /)
+      client.end()
+    },
+  )
+
+  it('R-dots: dots, long lines and 8-bit bytes arrive as they were sent', async () => {
+    const client = await greeted()
+    const body = `.\r\n..\r\n.a\r\n${'y'.repeat(998)}\r\n\u00fcber\r\n`
+    const stuffed = body.replace(/^\./gm, '..')
+    expect(await sendMessage(client, `Subject: x\r\n\r\n${stuffed}end`, undefined, ' BODY=8BITMIME')).toMatch(/^250 /)
+    expect(textOf().endsWith(`\r\n\r\n${body}end\r\n`)).toBe(true)
+    expect(running.accepted[0]?.envelope.body).toBe('8bit')
+    client.end()
+  })
+
+  it('R-8bit: 8-bit content that nobody declared is found', async () => {
+    const client = await greeted()
+    await sendMessage(client, 'Subject: x\r\n\r\nplain')
+    await sendMessage(client, `Subject: x\r\n\r\n${'x\r\n'.repeat(30_000)}\u00fc`)
+    expect(running.accepted.map(({ envelope }) => [envelope.body, envelope.utf8])).toEqual([
+      ['7bit', false],
+      ['8bit', false],
+    ])
+    client.end()
+  })
+
+  it('R-utf8: a UTF-8 header marks the message, declared or not', async () => {
+    const client = await greeted()
+    await sendMessage(client, 'Subject: \u00fc\r\n\r\nx')
+    await sendMessage(client, 'Subject: \u00fc\r\n\r\nx', undefined, ' SMTPUTF8')
+    await sendMessage(client, 'Subject: x\r\n\r\nx', undefined, ' SMTPUTF8')
+    await sendMessage(client, Buffer.from('Subject: \xfc\r\n\r\nx', 'latin1'))
+    expect(running.accepted.map(({ envelope }) => [envelope.body, envelope.utf8])).toEqual([
+      ['8bit', true],
+      ['8bit', true],
+      ['7bit', false],
+      ['8bit', false],
+    ])
+    client.end()
+  })
+})
+
+describe('size', () => {
+  it('R-size: declared too large is 552 5.3.4 at MAIL', async () => {
+    const client = await greeted({ limits: { sizeBytes: 1000 } })
+    expect(await client.ask('MAIL FROM:<a@b.test> SIZE=1001')).toMatch(/^552 5\.3\.4 /)
+    expect(await client.ask('MAIL FROM:<a@b.test> SIZE=1000')).toMatch(/^250 /)
+    client.end()
+  })
+
+  it('R-size: really too large is read to its end, not stored, 552 5.3.4', async () => {
+    const client = await greeted({ limits: { sizeBytes: 1000 } })
+    expect(await sendMessage(client, `Subject: x\r\n\r\n${'x'.repeat(60)}`)).toMatch(/^250 /)
+    expect(await sendMessage(client, `Subject: x\r\n\r\n${'x\r\n'.repeat(100_000)}`)).toMatch(/^552 5\.3\.4 /)
+    expect([running.accepted.length, running.aborted.length, running.open.size]).toEqual([1, 1, 0])
+    expect(await client.ask('NOOP')).toBe('250 2.0.0 ok')
+    client.end()
+  })
+
+  it('R-size: a header that does not end is 552 5.3.4', async () => {
+    const client = await greeted()
+    expect(await sendMessage(client, `Subject: x\r\n${`X-Long: ${'x'.repeat(900)}\r\n`.repeat(300)}\r\nx`)).toMatch(
+      /^552 5\.3\.4 /,
+    )
+    client.end()
+  })
+
+  it('R-size: content goes to the store as it comes, at the pace of the store', async () => {
+    const client = await greeted({ limits: { sizeBytes: 64 * 1024 * 1024 } })
+    let release = (): void => {}
+    let writes = 0
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    running.parts.write = async () => {
+      if (++writes === 3) await gate
+    }
+    const line = `${randomBytes(38).toString('hex')}\r\n`
+    const content = `Subject: x\r\n\r\n${line.repeat(400_000)}`
+    const reply = sendMessage(client, content)
+    await vi.waitFor(() => expect(writes).toBe(3))
+    await vi.waitFor(() => expect(client.socket.writableLength).toBeGreaterThan(1024 * 1024))
+    expect(writes).toBe(3)
+    release()
+    expect(await reply).toMatch(/^250 /)
+    expect(textOf().length).toBeGreaterThan(content.length)
+    client.end()
+  })
+})
+
+describe('trace headers', () => {
+  it('R-trace-headers: Received stands first, and mail of strangers is not altered', async () => {
+    const client = await greeted()
+    const content = 'Subject: x\r\nBcc: hidden@far.test\r\n folded\r\n\r\nbody\r\n'
+    await sendMessage(client, content.slice(0, -2))
+    const { id } = running.accepted[0]?.envelope ?? {}
+    const received =
+      /^Received: from client\.test \(\[127\.0\.0\.1\]\)\r\n\tby mx\.sluice\.test with ESMTP\r\n\tid (\w+)\r\n\tfor <anna@sluice\.test>;\r\n\t\w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]0000\r\n/
+    expect(received.exec(textOf())?.[1]).toBe(id)
+    expect(textOf().replace(received, '')).toBe(content)
+    expect(running.accepted[0]?.envelope.sizeBytes).toBe(Buffer.byteLength(textOf()))
+    client.end()
+  })
+
+  it('R-trace-headers: several recipients are not named in Received', async () => {
+    const client = await greeted()
+    await sendMessage(client, 'Subject: x\r\n\r\nx', ['anna@sluice.test', 'ben@sluice.test'])
+    expect(textOf()).not.toContain('for <')
+    client.end()
+  })
+
+  it('R-trace-headers: HELO is SMTP', async () => {
+    const client = await greeted()
+    await client.ask('HELO old.test')
+    await sendMessage(client, 'Subject: x\r\n\r\nx')
+    expect(textOf()).toMatch(/from old\.test .*\r\n\tby mx\.sluice\.test with SMTP\r\n/)
+    client.end()
+  })
+
+  it('R-trace-headers: own networks get Date, From and Message-ID, and Bcc goes', async () => {
+    const client = await greeted({ trusted: true })
+    await sendMessage(
+      client,
+      'Bcc: hidden@far.test,\r\n second@far.test\r\nSubject: x\r\nResent-Bcc: c@far.test\r\n\r\nBcc: body',
+    )
+    const { id } = running.accepted[0]?.envelope ?? {}
+    const text = textOf()
+    expect(text).toMatch(/\r\nDate: \w{3}, \d{1,2} \w{3} \d{4} [\d:]{8} [+-]0000\r\nFrom: <sender@far\.test>\r\n/)
+    expect(text).toContain(`\r\nMessage-ID: <${id}@mx.sluice.test>\r\nSubject: x\r\n\r\nBcc: body\r\n`)
+    expect(text).not.toMatch(/hidden|second|c@far/)
+    client.end()
+  })
+
+  it('R-trace-headers: what is there is kept', async () => {
+    const client = await greeted({ trusted: true })
+    const content = 'date: now\r\nMESSAGE-ID : <1@x>\r\nFrom: a@b\r\n\r\nx\r\n'
+    await sendMessage(client, content.slice(0, -2))
+    expect(textOf().endsWith(`+0000\r\n${content}`) || textOf().endsWith(`-0000\r\n${content}`)).toBe(true)
+    client.end()
+  })
+
+  it('R-trace-headers: a body without a header stays a body, an empty message is taken', async () => {
+    const client = await greeted()
+    await sendMessage(client, 'hello world\r\nno header: here')
+    expect(textOf(0)).toMatch(/0000\r\n\r\nhello world\r\nno header: here\r\n$/)
+    await beginData(client)
+    client.write('.\r\n')
+    expect(await client.reply()).toMatch(/^250 /)
+    expect(textOf(1)).toMatch(/^Received: /)
+    client.end()
+  })
+
+  it('R-limits: more Received fields than hops allows are 554 5.4.6', async () => {
+    const client = await greeted({ limits: { hops: 3 } })
+    expect(await sendMessage(client, `${'Received: x\r\n'.repeat(3)}\r\nx`)).toMatch(/^250 /)
+    expect(await sendMessage(client, `${'received: x\r\n\ty\r\n'.repeat(4)}\r\nx`)).toMatch(/^554 5\.4\.6 /)
+    expect(running.accepted.length).toBe(1)
+    client.end()
+  })
+})

@@ -1,0 +1,234 @@
+/**
+ * One message on its way in, between DATA and the reply to the final dot. Content streams into the content store as it comes, at
+ * the store's pace; the header is held (at most 256 KiB) to count hops and to put Received before it.
+ *
+ * - 250 goes out only when `accept` has made envelope and content durable (R-250). Whatever fails before leaves nothing behind
+ *   that will be delivered (R-451); a client that vanishes leaves nothing either.
+ * - A message that is refused is read to its end all the same, and not stored (R-size, R-smuggle).
+ */
+import { isAscii, isUtf8 } from 'node:buffer'
+import type { ContentWriter, StagedContent } from '@sluice/content-store'
+import { type Envelope, PAYLOAD_VERSION } from '@sluice/contracts'
+import { needsUtf8 } from '@sluice/smtp'
+import { StoreError } from '@sluice/spool'
+import { createHeaderScanner, type HeaderScanner } from './headers.ts'
+import { ok, type Reply, refuse } from './reply.ts'
+import { clientFields, mayRelay, type Session, type Shared, type Transaction } from './session.ts'
+import { type Arrival, messageIdOf, missingFields, protocolOf, receivedField, withoutBlindCopies } from './trace-headers.ts'
+
+/** Bytes of header that are held; Postfix takes 100 KiB. */
+const MAX_HEADER_BYTES = 256 * 1024
+
+const NOT_STORED = refuse(451, '4.3.0', 'store', 'the message could not be stored, try again later')
+const BAD_LINE_ENDS = refuse(550, '5.6.11', 'line-ends', 'bare CR, bare LF or NUL in the message')
+const TOO_LONG_HEADER = refuse(552, '5.3.4', 'size', 'the header is too long')
+const TOO_MANY_HOPS = refuse(554, '5.4.6', 'loop', 'too many hops, this looks like a loop')
+
+export type Reception = {
+  /** Takes a piece of content, dots removed. Resolves when more may come; never rejects. */
+  take: (piece: Buffer) => Promise<void>
+  /** The final dot has come. @param broken the content had bare CR, bare LF or NUL */
+  end: (broken: boolean) => Promise<Reply>
+  /** The client has gone. Never throws. */
+  abort: () => void
+}
+
+type Intake = {
+  session: Session
+  transaction: Transaction
+  shared: Shared
+  arrival: Arrival
+  writer: ContentWriter
+  scanner: HeaderScanner
+  /** What has come of the header, and what came with it. */
+  head: Buffer
+  headBytes: number
+  headerDone: boolean
+  messageId: string | null
+  /** The header holds valid UTF-8 beyond ASCII. */
+  wideHeader: boolean
+  eightBit: boolean
+  receivedBytes: number
+  storedBytes: number
+  refusal: Reply | null
+  ended: boolean
+}
+
+const giveUp = (intake: Intake, reply: Reply): void => {
+  if (intake.refusal !== null) return
+  intake.refusal = reply
+  intake.head = Buffer.alloc(0)
+  void intake.writer.abort()
+}
+
+const write = async (intake: Intake, piece: Buffer): Promise<void> => {
+  if (piece.length === 0 || intake.refusal !== null) return
+  intake.storedBytes += piece.length
+  try {
+    await intake.writer.write(piece)
+  } catch (error) {
+    intake.shared.events.storeFailed({ ...clientFields(intake.session), id: intake.arrival.id, error })
+    giveUp(intake, NOT_STORED)
+  }
+}
+
+/** Adds to the held header; grows by doubling, so that a header in many small pieces costs linear time. */
+const hold = (intake: Intake, piece: Buffer): void => {
+  const { head, headBytes } = intake
+  const needed = headBytes + piece.length
+  if (headBytes === 0) intake.head = piece
+  else {
+    const grown = needed <= head.length ? head : Buffer.allocUnsafe(Math.max(needed, head.length * 2))
+    if (grown !== head) head.copy(grown, 0, 0, headBytes)
+    piece.copy(grown, headBytes)
+    intake.head = grown
+  }
+  intake.headBytes = needed
+}
+
+/** R-trace-headers and R-limits: what is known once the header is whole. */
+const releaseHeader = async (intake: Intake): Promise<void> => {
+  const { scanner, arrival, session, transaction, shared } = intake
+  const head = intake.head.subarray(0, intake.headBytes)
+  const { fields } = scanner
+  const end = scanner.endsAt()
+  intake.headerDone = true
+  intake.head = Buffer.alloc(0)
+  if (end > MAX_HEADER_BYTES) return giveUp(intake, TOO_LONG_HEADER)
+  let hops = 0
+  for (const field of fields) if (field.name === 'received') hops++
+  if (hops > shared.config.limits.hops) return giveUp(intake, TOO_MANY_HOPS)
+  const header = head.subarray(0, end)
+  intake.wideHeader = !isAscii(header) && isUtf8(header)
+  intake.messageId = messageIdOf(head, fields)
+  const submission = mayRelay(session)
+  const added = receivedField(arrival) + (submission ? missingFields(fields, arrival, transaction.from) : '')
+  // A body without any header would continue ours.
+  const separator = fields.length === 0 && !head.subarray(end, end + 2).equals(Buffer.from('\r\n')) ? '\r\n' : ''
+  await write(intake, Buffer.from(added + separator))
+  const pieces = submission ? withoutBlindCopies(head, fields) : [head]
+  for (const piece of pieces) await write(intake, piece)
+}
+
+const take = async (intake: Intake, piece: Buffer): Promise<void> => {
+  if (intake.refusal !== null || piece.length === 0) return
+  const { sizeBytes } = intake.shared.config.limits
+  intake.receivedBytes += piece.length
+  if (intake.receivedBytes > sizeBytes) {
+    return giveUp(intake, refuse(552, '5.3.4', 'size', `the message is larger than ${sizeBytes} bytes`))
+  }
+  if (!intake.eightBit) intake.eightBit = !isAscii(piece)
+  if (intake.headerDone) return write(intake, piece)
+  hold(intake, piece)
+  if (intake.scanner.scan(intake.head.subarray(0, intake.headBytes), false)) return releaseHeader(intake)
+  if (intake.headBytes > MAX_HEADER_BYTES) giveUp(intake, TOO_LONG_HEADER)
+}
+
+const envelopeOf = (intake: Intake): Envelope => {
+  const { transaction, arrival } = intake
+  const { mail } = transaction
+  const to = [...transaction.recipients.values()]
+  return {
+    v: PAYLOAD_VERSION,
+    id: arrival.id,
+    from: transaction.from,
+    to,
+    sizeBytes: intake.storedBytes,
+    // BODY=8BITMIME declared or 8-bit found: whoever gets it must take 8-bit content (R-8bit).
+    body: intake.eightBit || mail.body === '8bit' ? '8bit' : '7bit',
+    // R-utf8: also a UTF-8 header that came without SMTPUTF8 must not go raw to a far end that does not offer it.
+    utf8: intake.wideHeader || needsUtf8(transaction.from) || to.some(({ address }) => needsUtf8(address)),
+    receivedAt: arrival.receivedAt,
+    ...(mail.ret === undefined ? {} : { ret: mail.ret }),
+    ...(mail.envid === undefined ? {} : { envid: mail.envid }),
+  }
+}
+
+/** The 451 of a failed admission, and what it leaves behind. */
+const failed = (intake: Intake, error: unknown, staged: StagedContent | null): Reply => {
+  const { shared, arrival, session } = intake
+  const fields = { ...clientFields(session), id: arrival.id, error }
+  if (error instanceof StoreError && error.fate === 'unknown') {
+    shared.events.duplicateSuspected(fields)
+    return NOT_STORED
+  }
+  shared.events.storeFailed(fields)
+  // What cannot be removed now is found by the sweep.
+  if (staged?.kind === 'stored') void shared.contentStore.remove(arrival.id, staged.ref).catch(() => {})
+  return NOT_STORED
+}
+
+const admit = async (intake: Intake): Promise<Reply> => {
+  const { shared, arrival, transaction, session, writer } = intake
+  let staged: StagedContent | null = null
+  try {
+    staged = await writer.finish()
+    await shared.accept({ envelope: envelopeOf(intake), content: staged, destinations: transaction.destinations })
+  } catch (error) {
+    if (staged === null) void writer.abort()
+    return failed(intake, error, staged)
+  }
+  shared.events.reception({
+    ...clientFields(session),
+    id: arrival.id,
+    protocol: protocolOf(arrival),
+    sender: transaction.from,
+    recipients: transaction.recipients.size,
+    sizeBytes: intake.storedBytes,
+    messageId: intake.messageId,
+  })
+  return ok(250, '2.0.0', `queued as ${arrival.id}`)
+}
+
+const end = async (intake: Intake, broken: boolean): Promise<Reply> => {
+  intake.ended = true
+  if (broken) giveUp(intake, BAD_LINE_ENDS)
+  if (!intake.headerDone && intake.refusal === null) {
+    intake.scanner.scan(intake.head.subarray(0, intake.headBytes), true)
+    await releaseHeader(intake)
+  }
+  return intake.refusal ?? admit(intake)
+}
+
+/** Begins a message: everything about it but the content is known. */
+export const createReception = (session: Session, transaction: Transaction, shared: Shared): Reception => {
+  const receivedAt = shared.now()
+  const id = shared.newMessageId(receivedAt)
+  const arrival: Arrival = {
+    helo: session.helo ?? 'unknown',
+    ip: session.ip,
+    hostname: shared.config.hostname,
+    esmtp: session.esmtp,
+    utf8: transaction.mail.smtputf8,
+    tls: session.tls,
+    authenticated: session.user !== null,
+    id,
+    recipient: transaction.named === 1 ? transaction.firstNamed : null,
+    receivedAt,
+  }
+  const intake: Intake = {
+    session,
+    transaction,
+    shared,
+    arrival,
+    writer: shared.contentStore.stage(id, shared.laneOf([...transaction.destinations.keys()], id)),
+    scanner: createHeaderScanner(),
+    head: Buffer.alloc(0),
+    headBytes: 0,
+    headerDone: false,
+    messageId: null,
+    wideHeader: false,
+    eightBit: false,
+    receivedBytes: 0,
+    storedBytes: 0,
+    refusal: null,
+    ended: false,
+  }
+  return {
+    take: (piece) => take(intake, piece),
+    end: (broken) => end(intake, broken),
+    abort: () => {
+      if (!intake.ended) giveUp(intake, NOT_STORED)
+    },
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * An ingress on a port of its own, with small real parts for what it depends on: contents and accepted messages are kept in
+ * memory, the directory knows `sluice.test` with anna, ben and some special names. No network but loopback.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ContentStore, StagedContent } from '@sluice/content-store'
+import { newMessageId } from '@sluice/contracts'
+import type { Mailbox } from '@sluice/smtp'
+import type { Accept } from '@sluice/spool'
+import { createCertificate } from '@sluice/testkit'
+import { Registry } from 'prom-client'
+import type { IngressConfig, IngressDependencies, IngressDirectory, Limits, ListenerConfig, Resolved } from '../dependencies.ts'
+import { createIngress, type Ingress, type Listening } from '../ingress.ts'
+
+export type Accepted = Accept & { text: string }
+
+export type TestIngress = {
+  port: number
+  listening: Listening[]
+  ingress: Ingress
+  accepted: Accepted[]
+  /** Contents that were begun and neither finished nor given up. */
+  open: Set<string>
+  aborted: string[]
+  logged: Record<string, unknown>[]
+  metrics: Registry
+  /** Parts that a test may exchange while the ingress runs. */
+  parts: Pick<IngressDependencies, 'readiness' | 'accept'> & { trusted: boolean; write: (piece: Buffer) => Promise<void> }
+  stop: () => Promise<void>
+}
+
+export const LIMITS: Limits = {
+  sizeBytes: 1024 * 1024,
+  recipients: 100,
+  hops: 100,
+  errors: 20,
+  noops: 100,
+  connections: 1000,
+  connectionsPerClient: 100,
+  idleMs: 300_000,
+  sessionMs: 3_600_000,
+  commandLineBytes: 2048,
+}
+
+const LISTED = new Set(['anna', 'ben', 'a b', 'postmaster', 'jürgen'])
+
+const resolve = (address: Mailbox): Resolved => {
+  if (address.domain === 'any.test') return { kind: 'own', recipients: [{ address: address.text }] }
+  if (address.domain !== 'sluice.test' && address.domain !== 'xn--slice-lva.test') return { kind: 'foreign' }
+  const name = address.local.replace(/^"(.*)"$/, '$1')
+  if (name === 'loop') return { kind: 'loop' }
+  if (name === 'sales') return { kind: 'own', recipients: ['anna', 'ben'].map(aliased(address)) }
+  if (/^(postmaster|abuse|mailer-daemon)$/i.test(name)) return { kind: 'own', recipients: [aliased(address)('anna')] }
+  return LISTED.has(name) || /^r\d+$/i.test(name) ? { kind: 'own', recipients: [{ address: address.text }] } : { kind: 'unknown' }
+}
+
+const aliased = (address: Mailbox) => (name: string) => ({ address: `${name}@sluice.test`, original: address.text })
+
+const createTestDirectory = (isTrusted: () => boolean): IngressDirectory => ({
+  isOwnDomain: (domain) => domain === 'sluice.test' || domain === 'any.test' || domain === 'xn--slice-lva.test',
+  isTrusted,
+  authenticate: async (user, password) => (user === 'anna@sluice.test' && password === 'secret' ? user : null),
+  resolve,
+  destinationOf: ({ address }) => {
+    const domain = address.slice(address.lastIndexOf('@') + 1)
+    return domain.endsWith('nowhere.test') ? null : domain === 'sluice.test' ? 'local' : domain
+  },
+  accountExists: (address) => address === 'anna@sluice.test',
+})
+
+export type Options = {
+  config?: Partial<Omit<IngressConfig, 'limits' | 'listeners'>>
+  limits?: Partial<Limits>
+  listener?: Partial<ListenerConfig>
+  trusted?: boolean
+  /** Make a certificate, and offer STARTTLS with it. */
+  tls?: boolean
+}
+
+const createTestStore = (open: Set<string>, aborted: string[], write: (piece: Buffer) => Promise<void>): ContentStore => ({
+  stage: (id) => {
+    const pieces: Buffer[] = []
+    open.add(id)
+    return {
+      write: async (piece) => {
+        await write(piece)
+        pieces.push(Buffer.from(piece))
+      },
+      finish: async (): Promise<StagedContent> => {
+        open.delete(id)
+        return { kind: 'inline', bytes: Buffer.concat(pieces) }
+      },
+      abort: async () => {
+        if (open.delete(id)) aborted.push(id)
+      },
+    }
+  },
+  read: () => {
+    throw new Error('ingress does not read contents')
+  },
+  remove: async () => {},
+  sweep: async () => 0,
+})
+
+const certificateFiles = async (): Promise<{ folder: string; files: { certFile: string; keyFile: string } }> => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-ingress-'))
+  const { cert, key } = await createCertificate()
+  const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') }
+  await Promise.all([writeFile(files.certFile, cert), writeFile(files.keyFile, key)])
+  return { folder, files }
+}
+
+export const startTestIngress = async (options: Options = {}): Promise<TestIngress> => {
+  const secured = options.tls === true ? await certificateFiles() : null
+  const listener: ListenerConfig = {
+    name: 'smtp',
+    listen: { host: '127.0.0.1', port: 0 },
+    tls: secured?.files ?? null,
+    implicitTls: false,
+    auth: 'off',
+    ...options.listener,
+  }
+  const accepted: Accepted[] = []
+  const open = new Set<string>()
+  const aborted: string[] = []
+  const logged: Record<string, unknown>[] = []
+  const metrics = new Registry()
+  const parts: TestIngress['parts'] = {
+    trusted: options.trusted ?? false,
+    readiness: () => ({ kind: 'ok' }),
+    write: async () => {},
+    accept: async (message) => {
+      const text = message.content.kind === 'inline' ? message.content.bytes.toString() : ''
+      accepted.push({ ...message, text })
+    },
+  }
+  const note = (fields: object): void => {
+    logged.push({ ...fields })
+  }
+  const ingress = createIngress({
+    config: {
+      hostname: 'mx.sluice.test',
+      listeners: [listener],
+      domains: [{ name: 'sluice.test' }],
+      bareLineFeeds: 'reject',
+      ...options.config,
+      limits: { ...LIMITS, ...options.limits },
+    },
+    directory: createTestDirectory(() => parts.trusted),
+    contentStore: createTestStore(open, aborted, (piece) => parts.write(piece)),
+    laneOf: () => 0,
+    accept: (message) => parts.accept(message),
+    readiness: () => parts.readiness(),
+    log: { info: note, warn: note, error: note },
+    metrics,
+    now: Date.now,
+    newMessageId,
+  })
+  const listening = await ingress.listen()
+  return {
+    port: listening[0]?.port ?? 0,
+    listening,
+    ingress,
+    accepted,
+    open,
+    aborted,
+    logged,
+    metrics,
+    parts,
+    stop: async () => {
+      await ingress.close(0)
+      if (secured !== null) await rm(secured.folder, { recursive: true, force: true })
+    },
+  }
+}
