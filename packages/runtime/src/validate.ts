@@ -45,8 +45,10 @@ const explain = (issue: core.$ZodRawIssue): string | undefined => {
   }
 }
 
-/** Of a choice between shapes, the findings of the shape that the value came closest to. */
+/** Of a choice between shapes, the findings of the shape that the value came closest to; of a bad key, what is wrong with it. */
 const flatten = (issue: core.$ZodIssue): core.$ZodIssue[] => {
+  if (issue.code === 'invalid_key')
+    return issue.issues.flatMap((inner) => flatten({ ...inner, path: [...issue.path, ...inner.path] }))
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue]
   const wrongShape = (branch: core.$ZodIssue[]) => branch.some(({ code, path }) => code === 'invalid_type' && path.length === 0)
   const branch = issue.errors.find((one) => !wrongShape(one)) ?? issue.errors[0] ?? []

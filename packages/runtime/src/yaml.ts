@@ -1,7 +1,7 @@
 /**
  * YAML with line numbers, and values from the environment: `${NAME}` must be set, `${NAME:-default}` need not be, `$${` is a
- * literal `${`. A list's entry that comes out empty is left out. Only values are filled in, never keys, and what is filled in is never read as YAML again, so that a value can
- * change a setting but not the shape of the file.
+ * literal `${`. A list's entry that comes out empty is left out. Only values are filled in, never keys, and what is filled in
+ * is never read as YAML again, so that a value can change a setting but not the shape of the file.
  */
 import { isMap, isScalar, LineCounter, type Node, parseDocument, Scalar, visit } from 'yaml'
 import { ConfigError, type Problem } from './config-error.ts'

@@ -1,0 +1,43 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type HealthServer, startHealthServer } from './health.ts'
+import { createEventCounter, createMetrics } from './metrics.ts'
+import type { Readiness } from './readiness.ts'
+
+describe('figures and health', () => {
+  let server: HealthServer
+  let state: Readiness = { kind: 'ok' }
+  const registry = createMetrics('ingress')
+  const count = createEventCounter(registry, ['relay-denied'])
+  const get = (path: string) => fetch(`http://127.0.0.1:${server.address.port}${path}`)
+
+  beforeEach(async () => {
+    server = await startHealthServer({ host: '127.0.0.1', port: 0, registry, readiness: () => state })
+  })
+  afterEach(() => server.close())
+
+  it('/metrics shows events by name and reason; unforeseen reasons share one label', async () => {
+    count('reception')
+    count('rejection', 'relay-denied', 2)
+    count('rejection', 'user-made-this-up')
+    const text = await (await get('/metrics')).text()
+    expect(text).toContain('sluice_events_total{event="reception",reason="",service="ingress"} 1')
+    expect(text).toContain('sluice_events_total{event="rejection",reason="relay-denied",service="ingress"} 2')
+    expect(text).toContain('sluice_events_total{event="rejection",reason="other",service="ingress"} 1')
+    expect(text).toContain('sluice_events_total{event="double-bounce",reason="",service="ingress"} 0')
+    expect(text).toContain('sluice_process_cpu_seconds_total')
+  })
+
+  it('/readyz says in words why not, /healthz stays well', async () => {
+    expect((await get('/readyz')).status).toBe(200)
+    state = { kind: 'full', reason: 'redis uses 9 of 10 bytes' }
+    const ready = await get('/readyz')
+    expect([ready.status, await ready.text()]).toEqual([503, 'full: redis uses 9 of 10 bytes\n'])
+    expect((await get('/healthz')).status).toBe(200)
+    expect((await get('/nothing')).status).toBe(404)
+  })
+
+  it('a port that is taken is an error, not a silent second server', async () => {
+    const options = { host: '127.0.0.1', port: server.address.port, registry, readiness: () => state }
+    await expect(startHealthServer(options)).rejects.toThrow('EADDRINUSE')
+  })
+})
