@@ -1,11 +1,13 @@
 /**
  * Every rule of docs/mail-rules.md has a test whose name starts with the rule's (`R-relay: …`), and every test that
  * names a rule names one that exists. Exit code 1 lists what is missing, and what nobody knows.
+ *
+ *   node e2e/check-rules.ts [ROOT]    ROOT: another tree than this checkout
  */
 import { glob, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-const ROOT = join(import.meta.dirname, '..')
+const ROOT = process.argv[2] ?? join(import.meta.dirname, '..')
 
 /** Rules as the page defines them: a list item that begins with the name in bold. */
 const readRules = async (): Promise<Set<string>> => {

@@ -6,12 +6,14 @@
  * - versions from outside are exact
  * - no relative import leaves its package
  * Exit code 1 lists what breaks a rule.
+ *
+ *   node e2e/run/check-boundaries.ts [ROOT]    ROOT: another tree than this checkout
  */
 import { glob, readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { findCycle } from './find-cycle.ts'
 
-const ROOT = join(import.meta.dirname, '..', '..')
+const ROOT = process.argv[2] ?? join(import.meta.dirname, '..', '..')
 
 type Manifest = { name: string; folder: string; dependencies: Record<string, string>; devDependencies: Record<string, string> }
 
