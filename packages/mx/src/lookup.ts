@@ -7,6 +7,10 @@ export type Answer<T> =
   | { kind: 'no-name' }
   | { kind: 'failed'; reason: string }
 
+export type NameServer = { host: string; port: number }
+
+const formatServer = ({ host, port }: NameServer): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
+
 export type MxRecord = { exchange: string; priority: number }
 
 const ask = async <T>(question: () => Promise<T[]>): Promise<Answer<T>> => {
@@ -22,12 +26,12 @@ const ask = async <T>(question: () => Promise<T[]>): Promise<Answer<T>> => {
 }
 
 /**
- * @param servers `127.0.0.1:5353`, `[::1]:5353`, without port 53; empty: those of the system
+ * @param servers name servers by address; none: those of the system
  * @param timeoutMs for one question to one server; every server is asked twice
  */
-export const createLookup = (options: { servers: readonly string[]; timeoutMs: number }) => {
+export const createLookup = (options: { servers: readonly NameServer[]; timeoutMs: number }) => {
   const resolver = new Resolver({ timeout: options.timeoutMs, tries: 2 })
-  if (options.servers.length > 0) resolver.setServers([...options.servers])
+  if (options.servers.length > 0) resolver.setServers(options.servers.map(formatServer))
   return {
     mx: (domain: string): Promise<Answer<MxRecord>> => ask(() => resolver.resolveMx(domain)),
     a: (name: string): Promise<Answer<string>> => ask(() => resolver.resolve4(name)),

@@ -83,7 +83,7 @@ describe('R-mx', () => {
   it('R-mx: a server that never answers makes the answer temporary', async () => {
     const mute = createSocket('udp4').bind(0, '127.0.0.1')
     await once(mute, 'listening')
-    const slow = resolver({ servers: [`127.0.0.1:${mute.address().port}`], timeoutMs: 100 })
+    const slow = resolver({ servers: [{ host: '127.0.0.1', port: mute.address().port }], timeoutMs: 100 })
     expect(await slow.resolveMx('example.test')).toEqual({ kind: 'temporary', reason: 'ETIMEOUT' })
     mute.close()
   })

@@ -6,7 +6,7 @@
 import { isIP } from 'node:net'
 import { createIsPrivate, literalAddress } from './address.ts'
 import { createCache } from './cache.ts'
-import { type Answer, createLookup, type Lookup, type MxRecord } from './lookup.ts'
+import { type Answer, createLookup, type Lookup, type MxRecord, type NameServer } from './lookup.ts'
 
 export type MxHost = {
   /** Lower case, no dot at the end; for a literal the address itself. */
@@ -43,7 +43,8 @@ export type MxResolver = {
 }
 
 export type ResolverOptions = {
-  servers: readonly string[]
+  /** config.resolver.servers; none: those of the system. */
+  servers: readonly NameServer[]
   timeoutMs: number
   /** Own names, in any case: they and what is not better are dropped from a domain's hosts. */
   ownNames?: readonly string[]

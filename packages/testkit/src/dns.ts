@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { freePort } from './port.ts'
 
 export type TestDns = {
-  /** As the config wants it: `127.0.0.1:5301`. */
-  server: string
+  /** As config.resolver.servers has it; in a YAML file `host:port`. */
+  server: { host: string; port: number }
   stop: () => Promise<void>
 }
 
@@ -93,7 +93,7 @@ export const startDns = async (records: DnsRecords, servfail: string[] = []): Pr
   })
   await untilAnswers(port, zones[0] ?? 'test', () => dead)
   return {
-    server: `127.0.0.1:${port}`,
+    server: { host: '127.0.0.1', port },
     stop: async () => {
       child.kill('SIGTERM')
       await gone

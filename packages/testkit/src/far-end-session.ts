@@ -121,6 +121,8 @@ export class FarEndSession {
     const transaction = this.#transaction!
     const recipients = transaction.recipients.map((recipient) => recipient.address)
     if (this.#stops('content')) return false
+    const early = this.#parts.options().replies?.content
+    if (early !== undefined && content.length === 0) this.#socket.write(`${early}\r\n`)
     if (dropsInData(recipients)) {
       content.push(this.#pending)
       this.#socket.destroy()

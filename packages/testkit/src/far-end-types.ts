@@ -23,7 +23,7 @@ export type FarEndOptions = {
   hostname?: string
   /** EHLO keywords; default `DEFAULT_EXTENSIONS`. STARTTLS and AUTH are added by `tls` and `auth`. */
   extensions?: string[]
-  /** Said at a stage instead of what is right, without CRLF at the end; several lines joined by CRLF. */
+  /** Said at a stage instead of what is right (`content`: while it comes in), without CRLF at the end; lines joined by CRLF. */
   replies?: Partial<Record<FarEndStage, string>>
   /** The connection is destroyed when this stage is reached, without a reply. */
   dropAt?: FarEndStage

@@ -1,0 +1,101 @@
+/**
+ * Connections for one conversation: the one in use, idle ones from the pool, new ones to the route's hosts in turn. A connection
+ * is in one pair of hands at a time. Every connection handed out is fit for a new transaction (R-clean).
+ */
+import type { Route } from '@sluice/directory'
+import { type Judgement, judge } from '@sluice/smtp'
+import { type Candidate, type Candidates, findCandidates } from './candidates.ts'
+import { labelOf, openClient } from './open-client.ts'
+import type { Shared } from './shared.ts'
+import type { SmtpClient } from './smtp-client.ts'
+import { resetIfNeeded } from './transaction.ts'
+
+export type Connection = {
+  client: SmtpClient
+  candidate: Candidate
+  key: string
+}
+
+/** What became of looking for hosts and dialling them within one attempt. */
+export type Search = {
+  /** Not tried yet; null: not looked up. */
+  left: Candidate[] | null
+  /** Dialled last. */
+  host: string | null
+  /** Why there is no connection; null until something failed. */
+  failure: { judgement: Judgement; isAboutSite: boolean } | null
+  /** Transcripts of connections that failed. */
+  transcript: string[]
+}
+
+export const newSearch = (): Search => ({ left: null, host: null, failure: null, transcript: [] })
+
+/** What makes two connections equal. */
+const keyOf = ({ name, address, port }: Candidate, { type, tls, auth }: Route): string =>
+  JSON.stringify([type === 'local' ? 'lmtp' : type, name, address, port, tls, auth?.user ?? null])
+
+const fromPool = async (left: readonly Candidate[], route: Route, { pool }: Shared): Promise<Connection | null> => {
+  for (const candidate of left.filter(({ rank }) => rank === left[0]?.rank)) {
+    const key = keyOf(candidate, route)
+    for (let client = pool.take(key); client !== null; client = pool.take(key)) {
+      await resetIfNeeded(client)
+      if (client.isOpen) return { client, candidate, key }
+    }
+  }
+  return null
+}
+
+const dial = async (
+  candidate: Candidate,
+  route: Route,
+  shared: Shared,
+  search: Search,
+  signal: AbortSignal,
+): Promise<Connection | null> => {
+  const { config, ca, now, count, log } = shared
+  const host = labelOf(candidate)
+  search.host = candidate.name
+  const parts = { candidate, route, hostname: config.hostname, timeouts: config.delivery.timeouts, now, signal }
+  const opened = await openClient(ca === undefined ? parts : { ...parts, ca })
+  if (opened.kind === 'ready') {
+    count('opened')
+    return { client: opened.client, candidate, key: keyOf(candidate, route) }
+  }
+  count('failed')
+  const { stage, reply, what } = opened.failure
+  log.debug('connection failed', { host, address: candidate.address, stage, what })
+  const judgement = reply === null ? judge({ kind: 'lost', stage, host, what }) : judge({ kind: 'reply', stage, host, reply })
+  search.failure = { judgement, isAboutSite: true }
+  search.transcript.push(...opened.transcript)
+  return null
+}
+
+const lookUp = (found: Candidates, search: Search): Candidate[] => {
+  if (found.kind === 'hosts') return [...found.hosts]
+  const { judgement } = found
+  search.failure = { judgement, isAboutSite: judgement.outcome.kind === 'deferred' }
+  search.transcript.push(`# ${found.reason}`)
+  return []
+}
+
+/** A connection that was not used in this attempt yet, or null: then `search.failure` says why. */
+export const findConnection = async (
+  destination: string,
+  route: Route,
+  shared: Shared,
+  search: Search,
+  signal: AbortSignal,
+): Promise<Connection | null> => {
+  search.left ??= lookUp(await findCandidates(destination, route, shared), search)
+  const idle = await fromPool(search.left, route, shared)
+  if (idle !== null) {
+    shared.count('reused')
+    return idle
+  }
+  for (let candidate = search.left.shift(); candidate !== undefined; candidate = search.left.shift()) {
+    if (signal.aborted) return null
+    const connection = await dial(candidate, route, shared, search, signal)
+    if (connection !== null) return connection
+  }
+  return null
+}

@@ -1,0 +1,75 @@
+/**
+ * Conversations with far ends. One conversation serves one destination: it dials when there is something to deliver, carries
+ * message after message over one connection, and leaves a healthy connection to the next conversation with the same far end.
+ * `deliver` never throws for what a far end, the network or the content store can cause: that is in its report.
+ */
+import type { DeliveryReport, Task } from '@sluice/contracts'
+import type { Route } from '@sluice/directory'
+import type { Metrics } from '@sluice/runtime'
+import { Counter, Gauge } from 'prom-client'
+import { runAttempt } from './attempt.ts'
+import type { Connection } from './connections.ts'
+import { createPool, type Pool } from './pool.ts'
+import type { ConnectionResult, ConversationsParts, Shared } from './shared.ts'
+
+export type Conversation = {
+  /**
+   * One attempt; one call at a time. Outcomes stand in the order of `task.to`.
+   * @param content a new reading of the stored content at each call: `task.sizeBytes` bytes, lines ended by CRLF, not dot-stuffed
+   * @param options.signal ends the attempt at once: what was not settled is deferred
+   * @param options.aboutToEnd called, not awaited, just before the final dot of each transaction
+   */
+  deliver: (
+    task: Task,
+    content: () => AsyncIterable<Buffer>,
+    options: { signal: AbortSignal; aboutToEnd: () => void },
+  ) => Promise<DeliveryReport>
+  /** The session ends: a healthy connection waits `idleConnectionMs` for another conversation, others are closed. */
+  release: () => void
+}
+
+export type Conversations = {
+  /** No I/O yet. */
+  open: (destination: string, route: Route) => Conversation
+  /** Says QUIT on all idle connections; those released later are closed at once. */
+  closeIdle: () => Promise<void>
+}
+
+const createCount = (metrics: Metrics, pool: Pool): ((result: ConnectionResult) => void) => {
+  const connections = new Counter({
+    name: 'sluice_connections_total',
+    help: 'Connections to far ends: opened, taken over from an earlier conversation, or failed before MAIL',
+    labelNames: ['result'] as const,
+    registers: [metrics],
+  })
+  new Gauge({
+    name: 'sluice_idle_connections',
+    help: 'Open connections to far ends that wait for the next conversation',
+    registers: [metrics],
+    collect() {
+      this.set(pool.size())
+    },
+  })
+  return (result) => connections.inc({ result })
+}
+
+export const createConversations = (parts: ConversationsParts): Conversations => {
+  const { metrics, ...rest } = parts
+  const pool = createPool({ idleMs: parts.config.delivery.idleConnectionMs })
+  const count = createCount(metrics, pool)
+  const shared: Shared = { ...rest, random: parts.random ?? Math.random, ca: parts.ca, pool, count }
+  return {
+    open: (destination, route) => {
+      const held: { connection: Connection | null } = { connection: null }
+      return {
+        deliver: (task, content, options) => runAttempt({ task, content, ...options, destination, route, shared, held }),
+        release: () => {
+          const { connection } = held
+          held.connection = null
+          if (connection !== null) pool.put(connection.key, connection.client)
+        },
+      }
+    },
+    closeIdle: async () => pool.close(),
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * A ready connection to one host, as the route's TLS mode asks (R-tls): `opportunistic` encrypts without verifying, and goes on in
+ * plaintext only over a new connection, after a handshake that failed, and never where credentials are to be sent.
+ */
+import { connect, isIP, type Socket } from 'node:net'
+import type { Route } from '@sluice/directory'
+import type { Candidate } from './candidates.ts'
+import { type OpeningFailure, SmtpClient, type Timeouts } from './smtp-client.ts'
+
+export type OpenParts = {
+  candidate: Candidate
+  route: Route
+  /** Our name in EHLO. */
+  hostname: string
+  timeouts: Timeouts
+  /** Certificates to trust besides the system's, PEM. */
+  ca?: string
+  now: () => number
+  signal: AbortSignal
+}
+
+export type Opened = { kind: 'ready'; client: SmtpClient } | { kind: 'failed'; failure: OpeningFailure; transcript: string[] }
+
+/** `mx.example.org:2525`; the port only where it is not the usual one. */
+export const labelOf = ({ name, port }: Candidate): string => (port === 25 || port === 24 ? name : `${name}:${port}`)
+
+const connectUnix = (path: string, timeoutMs: number): Promise<Socket | null> =>
+  new Promise((resolve) => {
+    const socket = connect({ path })
+    const finish = (result: Socket | null): void => {
+      clearTimeout(timer)
+      socket.removeAllListeners()
+      if (result === null) socket.on('error', () => {}).destroy()
+      resolve(result)
+    }
+    const timer = setTimeout(() => finish(null), timeoutMs)
+    socket.once('connect', () => finish(socket)).once('error', () => finish(null))
+  })
+
+const makeClient = (
+  { candidate, route, hostname, timeouts, ca }: OpenParts,
+  plain: boolean,
+  socket: Socket | null,
+): SmtpClient => {
+  const isVerified = route.tls === 'verified' || route.tls === 'implicit'
+  return new SmtpClient({
+    timeouts,
+    host: candidate.address,
+    port: candidate.port,
+    ...(isIP(candidate.name) === 0 ? { servername: candidate.name } : {}),
+    name: hostname,
+    lmtp: route.type === 'lmtp' || route.type === 'local',
+    secure: route.tls === 'implicit',
+    ignoreTLS: plain,
+    requireTLS: route.tls === 'required' || route.tls === 'verified',
+    tls: { rejectUnauthorized: isVerified, ...(ca === undefined ? {} : { ca }) },
+    ...(socket === null ? {} : { connection: socket }),
+  })
+}
+
+const dial = async (parts: OpenParts, plain: boolean): Promise<Opened> => {
+  const { candidate, route, now, signal } = parts
+  const path = candidate.address.startsWith('unix:') ? candidate.address.slice(5) : null
+  const socket = path === null ? null : await connectUnix(path, parts.timeouts.connectMs)
+  if (path !== null && socket === null) {
+    const failure: OpeningFailure = { stage: 'connect', reply: null, what: 'connection refused' }
+    return { kind: 'failed', failure, transcript: [`# connecting to ${candidate.address}`, `# ${failure.what}`] }
+  }
+  const client = makeClient(parts, plain, socket)
+  const where = path === null ? `${candidate.name} [${candidate.address}]:${candidate.port}` : candidate.address
+  client.transcript.note(`${new Date(now()).toISOString()} connecting to ${where}`)
+  const stop = (): void => client.abandon('the delivery was interrupted')
+  signal.addEventListener('abort', stop)
+  const failure = await client.open(route.auth)
+  signal.removeEventListener('abort', stop)
+  return failure === null ? { kind: 'ready', client } : { kind: 'failed', failure, transcript: client.transcript.lines() }
+}
+
+export const openClient = async (parts: OpenParts): Promise<Opened> => {
+  const first = await dial(parts, parts.route.tls === 'off')
+  if (first.kind === 'ready' || first.failure.stage !== 'tls' || parts.signal.aborted) return first
+  if (parts.route.tls !== 'opportunistic' || parts.route.auth !== null || first.failure.reply?.code === 421) return first
+  const second = await dial(parts, true)
+  const before = [...first.transcript, '# encryption failed; once more in plaintext']
+  if (second.kind === 'failed') return { ...second, transcript: [...before, ...second.transcript] }
+  second.client.transcript.precede(before)
+  return second
+}

@@ -1,0 +1,27 @@
+/** What all conversations of an agent share. */
+import type { Config } from '@sluice/directory'
+import type { MxResolver } from '@sluice/mx'
+import type { Log, Metrics } from '@sluice/runtime'
+import type { Pool } from './pool.ts'
+
+export type ConversationsParts = {
+  config: Config
+  resolver: MxResolver
+  log: Log
+  metrics: Metrics
+  now: () => number
+  /** From 0 to below 1, for routes by weight; chance by default. */
+  random?: () => number
+  /** Certificates (PEM) to trust instead of the system's, for `verified` and `implicit`. */
+  ca?: string
+}
+
+/** `sluice_connections_total{result}`. */
+export type ConnectionResult = 'opened' | 'reused' | 'failed'
+
+export type Shared = Omit<ConversationsParts, 'metrics' | 'random' | 'ca'> & {
+  random: () => number
+  ca: string | undefined
+  pool: Pool
+  count: (result: ConnectionResult) => void
+}

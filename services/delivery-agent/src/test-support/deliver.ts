@@ -1,0 +1,99 @@
+/** One delivery to scripted far ends, with everything real but the clock's patience. */
+import type { DeliveryReport, Task } from '@sluice/contracts'
+import { type Config, loadConfig, type Route } from '@sluice/directory'
+import { createResolver, type MxResolver } from '@sluice/mx'
+import { createLogger, createMetrics } from '@sluice/runtime'
+import { type Conversations, createConversations } from '../conversations.ts'
+import type { Timeouts } from '../smtp-client.ts'
+
+export const CONTENT = Buffer.from('From: a@example.test\r\nSubject: hello\r\n\r\nbody\r\n.\r\n..dots\r\n')
+
+const TIMEOUTS: Timeouts = {
+  connectMs: 2000,
+  greetingMs: 2000,
+  ehloMs: 2000,
+  tlsMs: 2000,
+  mailMs: 2000,
+  rcptMs: 2000,
+  dataMs: 2000,
+  blockMs: 2000,
+  dotMs: 2000,
+}
+
+export const makeTask = (to: string[] | Task['to'], changes: Partial<Task> = {}): Task => ({
+  v: 1,
+  id: '01ARZ3NDEKTSV4RRFF',
+  from: 'sender@example.test',
+  to: to.map((recipient) => (typeof recipient === 'string' ? { address: recipient } : recipient)),
+  sizeBytes: CONTENT.length,
+  body: '7bit',
+  utf8: false,
+  receivedAt: 0,
+  content: { store: 'inline' },
+  attempts: [],
+  ...changes,
+})
+
+export const makeRoute = (hosts: { host?: string; port: number; weight?: number }[], changes: Partial<Route> = {}): Route => ({
+  name: 'far',
+  match: [],
+  type: 'smtp',
+  hosts: hosts.map(({ host = '127.0.0.1', port, weight = 1 }) => ({ host, port, weight })),
+  select: 'order',
+  tls: 'opportunistic',
+  auth: null,
+  connections: 20,
+  rate: null,
+  maxRecipients: 50,
+  schedule: { name: 'classic', delaysMs: [], jitter: 0 },
+  ...changes,
+})
+
+export async function* pieces(...buffers: Buffer[]): AsyncGenerator<Buffer> {
+  yield* buffers
+}
+
+export type Bench = {
+  conversations: Conversations
+  /** One conversation for one task; the connection goes to the pool. */
+  deliver: (route: Route, task: Task, content?: () => AsyncIterable<Buffer>) => Promise<DeliveryReport>
+}
+
+export type BenchOptions = {
+  timeouts?: Partial<Timeouts>
+  idleConnectionMs?: number
+  resolver?: MxResolver
+  random?: () => number
+  ca?: string
+}
+
+export const createBench = async (options: BenchOptions = {}): Promise<Bench> => {
+  const config: Config = await loadConfig(null, {})
+  const { timeouts, idleConnectionMs = 0, resolver = createResolver({ servers: [], timeoutMs: 1000 }), ...rest } = options
+  const delivery = { ...config.delivery, idleConnectionMs, timeouts: { ...TIMEOUTS, ...timeouts } }
+  const conversations = createConversations({
+    config: { ...config, hostname: 'mx.sluice.test', delivery },
+    resolver,
+    log: createLogger({ level: 'error', service: 'test' }),
+    metrics: createMetrics('test', { processFigures: false }),
+    now: Date.now,
+    ...rest,
+  })
+  return {
+    conversations,
+    deliver: async (route, task, content = () => pieces(CONTENT)) => {
+      const conversation = conversations.open('far', route)
+      const report = await conversation.deliver(task, content, { signal: new AbortController().signal, aboutToEnd: () => {} })
+      conversation.release()
+      return report
+    },
+  }
+}
+
+/** `delivered 2.0.0`, `deferred 4.2.1 rcpt`: an outcome at a glance. */
+export const glance = (report: DeliveryReport): string[] =>
+  report.outcomes.map((outcome) =>
+    outcome.kind === 'delivered'
+      ? `delivered ${outcome.status}${outcome.relayed ? ' relayed' : ''}`
+      : `${outcome.kind} ${outcome.status} ${outcome.stage}${outcome.kind === 'deferred' && outcome.unknown ? ' unknown' : ''}`,
+  )
