@@ -3,7 +3,7 @@
   repair: makes one destination whole again, whatever went wrong before:
     every active task names a living session           else it is delayed by a minute, its attempt counted
     every permit and every open session has its job    else it is removed
-    waiting and not held means a session or `due`      else it is due now
+    waiting and not held means a session or `due` soon else it is due now (a dashboard's promote or resume tells nobody)
     delayed means `due` at or before its first         else it is
     what lies in `failed` is counted as parked         else it is
 
@@ -39,7 +39,8 @@ if grant then
 end
 if rcall('HEXISTS', p .. 'meta', 'paused') == 0 then
   local at = rcall('ZSCORE', DUE, dest)
-  if rcall('LLEN', p .. 'wait') > 0 and not at and rcall('SCARD', LANE .. ':sessions:' .. dest) == 0 then
+  local soon = at and tonumber(at) <= now + 2000 or grant and readSite(grant.site, now)
+  if rcall('LLEN', p .. 'wait') > 0 and not soon and rcall('SCARD', LANE .. ':sessions:' .. dest) == 0 then
     dueAt(dest, now)
     due = due + 1
   end
