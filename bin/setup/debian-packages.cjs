@@ -14,7 +14,7 @@ const DEBIAN_PACKAGES = [
   },
   { name: 'dovecot-core', file: 'dovecot', for: ['test'], why: 'reads our Maildir' },
   { name: 'dovecot-lmtpd', file: '/usr/lib/dovecot/lmtp', for: ['test'], why: 'a far end that speaks LMTP' },
-  { name: 'unbound', file: 'unbound', for: ['test'], why: 'a resolver with zones of our own' },
+  { name: 'knot', file: '/usr/sbin/knotd', for: ['test'], why: 'a DNS server with zones of our own' },
   { name: 'openssl', file: 'openssl', for: ['test'], why: 'makes certificates, and is a TLS client' },
   { name: 'python3', file: 'python3', for: ['test'], why: 'its mail and Maildir readers judge ours' },
   {
