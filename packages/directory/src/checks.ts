@@ -134,7 +134,10 @@ const targets: Check = (config) => {
     ...Object.values(aliases).flatMap((list, n) =>
       list.flatMap((target) => test(target, ['domains', i, 'aliases', Object.keys(aliases)[n] as string])),
     ),
-    ...(catchAll === null ? [] : test(catchAll, ['domains', i, 'catchAll'])),
+    // One that does not exist would lead to the catch-all itself.
+    ...(catchAll === null || test(catchAll, []).length === 0
+      ? []
+      : [{ path: ['domains', i, 'catchAll'], message: `expected an address that exists; ${catchAll} does not` }]),
     ...(catchAll !== null && recipients === 'any'
       ? [{ path: ['domains', i, 'catchAll'], message: 'expected recipients: listed; with `any` all names exist' }]
       : []),

@@ -97,7 +97,7 @@ describe('a config with errors names file, line, key and what was expected', () 
       `${ROUTE}domains:\n  - name: a.b\n    catchAll: gone@a.b\n    postmaster: p@far.test\n`,
       4,
       'domains[0].catchAll',
-      /expected/,
+      /gone@a.b does not/,
     ],
     [
       'an alias nobody has',

@@ -41,6 +41,18 @@ describe('the log', () => {
     expect(JSON.stringify(records())).not.toContain('geheim')
   })
 
+  it('an error is told by name, message, code and cause; what a library hung on it stays out', () => {
+    const { log, records } = collect()
+    const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED', command: { args: ['geheim'] } })
+    const error = Object.assign(new TypeError('failed', { cause }), { command: { name: 'auth', args: ['geheim'] } })
+    log.error('a', { error })
+    log.warn('b', { reason: error, err: error })
+    log.child({ error }).info('c')
+    expect(records()[0]?.error).toMatchObject({ type: 'TypeError', message: 'failed', cause: { code: 'ECONNREFUSED' } })
+    expect(records()).toHaveLength(3)
+    expect(JSON.stringify(records())).not.toContain('geheim')
+  })
+
   it('on a terminal a line reads well', () => {
     const line = JSON.stringify({
       level: 'info',

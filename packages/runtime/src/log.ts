@@ -1,7 +1,7 @@
 /**
  * The log: one JSON object per line on standard output, or one readable line on a terminal. `event` is for the steps of a
  * message's life, with the names that the figures use too. Callers pass facts in fields and never content or credentials;
- * fields whose names tell of credentials are blanked all the same.
+ * fields whose names tell of credentials are blanked all the serialize.
  */
 import type { EventName } from '@sluice/contracts'
 import { type DestinationStream, pino } from 'pino'
@@ -24,6 +24,26 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 const SECRETS = ['password', 'pass', 'secret', 'credentials', 'authorization']
 const REDACT = SECRETS.flatMap((name) => [name, `*.${name}`])
+
+/**
+ * What may be told of an error: not its other properties, for libraries attach what they were sending, such as a failed
+ * Redis command with its arguments: a password, or the mail itself.
+ */
+const describeError = (error: Error, depth = 0): Fields => {
+  const { code, cause } = error as { code?: unknown; cause?: unknown }
+  return {
+    type: error.name,
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    stack: error.stack,
+    ...(cause instanceof Error && depth < 5 ? { cause: describeError(cause, depth + 1) } : {}),
+  }
+}
+
+const describeErrors = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? describeError(value) : value]))
+
+const serialize = (value: unknown): unknown => (value instanceof Error ? describeError(value) : value)
 
 type Line = { time: string; level: string; service: string; msg?: string; event?: string }
 
@@ -49,8 +69,8 @@ export const createLogger = (options: { level: LogLevel; service: string; destin
     level: options.level,
     base: { service: options.service },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { error: pino.stdSerializers.err },
+    formatters: { level: (label: string) => ({ level: label }), log: describeErrors },
+    serializers: { error: serialize, err: serialize },
     redact: { paths: REDACT, censor: '[redacted]' },
   }
   const destination = options.destination ?? (process.stdout.isTTY ? terminal : pino.destination({ dest: 1, sync: true }))

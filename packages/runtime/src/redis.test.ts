@@ -84,6 +84,31 @@ describe('connections to Redis', () => {
     expect(await redis.get('late')).toBeNull()
   })
 
+  it.each(['geheim', 'a:b@c/d?e#f%41+ü'])(
+    'the user stands in the URL, the password %s comes from elsewhere',
+    async (password) => {
+      await server.client.call('ACL', 'SETUSER', 'sluice', 'resetpass', 'on', `>${password}`, '~*', '+@all')
+      const url = server.url.replace('redis://', 'redis://sluice@')
+      const redis = connectRedis({ url, password }, { role: 'command', name: 'user', log })
+      open.push(redis)
+      expect(await redis.call('ACL', 'WHOAMI')).toBe('sluice')
+    },
+  )
+
+  it('a password alone logs in the default user; a wrong one is logged and never shown', async () => {
+    await server.client.config('SET', 'requirepass', 'geheim')
+    const right = connectRedis({ url: server.url, password: 'geheim' }, { role: 'command', name: 'right', log })
+    expect(await right.call('ACL', 'WHOAMI')).toBe('default')
+    right.disconnect()
+    lines.length = 0
+    const wrong = connectRedis({ url: server.url, password: 'falsch' }, { role: 'command', name: 'wrong', log })
+    open.push(wrong)
+    await rejection(wrong.ping())
+    await server.client.config('SET', 'requirepass', '')
+    expect(lines.join('')).toContain('redis does not answer')
+    expect(lines.join('')).not.toContain('falsch')
+  })
+
   it('an answer that is an error is a refusal', async () => {
     const redis = connectAs('command')
     expect(redisFate(await rejection(redis.eval('return redis.error_reply("OOM")', 0)))).toBe('refused')

@@ -32,6 +32,14 @@ const ROLES: Record<RedisRole, Omit<CommonRedisOptions, 'replyMapping'>> = {
 /** Reconnects soon, then every 2 s: Redis is on this machine or near. */
 const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times - 1, 6), 2000)
 
+/** In ioredis what a URL says wins over options, and `redis://user@host` says an empty password. */
+const withPassword = (url: string, password: string | null): string => {
+  if (password === null) return url
+  const whole = new URL(url)
+  whole.password = encodeURIComponent(password)
+  return whole.href
+}
+
 /** One line when Redis goes and one when it is back, however often is tried in between. */
 const logOutages = (redis: Redis, name: string, log: Log): void => {
   let away = false
@@ -53,12 +61,13 @@ const logOutages = (redis: Redis, name: string, log: Log): void => {
  */
 export const connectRedis = (config: RedisConfig, options: { role: RedisRole; name: string; log?: Log }): Redis => {
   if (config.url === null) throw new Error('redis.url is not set: `sluice up` runs a Redis of its own and passes its address on')
-  const redis = new Redis(config.url, {
+  const redis = new Redis(withPassword(config.url, config.password), {
     ...ROLES[options.role],
-    ...(config.password === null ? {} : { password: config.password }),
     connectionName: `sluice-${options.name}`,
     retryStrategy,
     keepAlive: 10_000,
+    // After a failover the old primary answers READONLY: connect anew, and send nothing again.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
   })
   logOutages(redis, options.name, options.log ?? createLogger({ level: 'info', service: options.name }))
   return redis
