@@ -83,6 +83,8 @@ export class FarEndSession {
     const { dropAt, silentAt } = this.#parts.options()
     if (dropAt === stage) this.#socket.destroy()
     if (silentAt === stage) this.#silent = true
+    // Whoever does not read keeps its sender waiting.
+    if (this.#silent && stage === 'content') this.#socket.pause()
     return this.#silent || this.#socket.destroyed
   }
 
@@ -228,9 +230,9 @@ export class FarEndSession {
     await this.#answer('starttls', { reply: '220 2.0.0 ready' })
     if (this.#silent || this.#socket.destroyed) return
     if (tls === 'drop') return void this.#socket.destroySoon()
-    if (tls === 'garbage') return void this.#socket.write('this is no handshake, whatever you think of it\r\n')
     const plain = this.#socket
     plain.removeAllListeners('data')
+    if (tls === 'garbage') return void plain.once('data', () => plain.write('this is no handshake\r\n')).resume()
     const secureContext = createSecureContext({ key: certificate?.key, cert: certificate?.cert })
     this.#socket = new TLSSocket(plain, { isServer: true, secureContext })
     this.#parts.record.tls = true

@@ -6,7 +6,7 @@ import { type Judgement, judge } from '@sluice/smtp'
 export type Candidate = {
   /** The host's name, for TLS and for reports. */
   name: string
-  /** IP address, or `unix:/path`. */
+  /** IP address. */
   address: string
   port: number
   /** Candidates of one rank are equally good: an open connection to one of them is as good as a new one. */
@@ -53,7 +53,6 @@ const fromRoute = async (route: Route, resolver: MxResolver, random: () => numbe
   const ordered = route.select === 'weight' ? byWeight(route.hosts, random) : route.hosts
   const found = await Promise.all(
     ordered.map(async ({ host, port }, rank): Promise<Candidate[]> => {
-      if (host.startsWith('unix:')) return [{ name: 'localhost', address: host, port, rank }]
       const answer = await resolver.resolveHost(host)
       return answer.kind === 'addresses' ? answer.addresses.map((address) => ({ name: host, address, port, rank })) : []
     }),

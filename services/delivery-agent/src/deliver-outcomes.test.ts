@@ -43,6 +43,33 @@ describe('plain delivery', () => {
   })
 })
 
+describe('large content', () => {
+  it('R-dots: streams piece by piece and arrives byte for byte', async () => {
+    const end = await farEnd()
+    const lines = Buffer.from(
+      Array.from({ length: 100_000 }, (_, i) => `${'.'.repeat(i % 4)}line ${i} of a long message, to be had whole\r\n`).join(''),
+    )
+    const cut = Array.from({ length: Math.ceil(lines.length / 65_521) }, (_, i) => lines.subarray(i * 65_521, (i + 1) * 65_521))
+    const task = makeTask(['ok@example.test'], { sizeBytes: lines.length })
+    expect(glance(await (await bench()).deliver(makeRoute([end]), task, () => pieces(...cut)))).toEqual(['delivered 2.0.0'])
+    expect(end.messages[0]?.content.equals(lines)).toBe(true)
+  })
+
+  it('R-timeouts: a far end that stops reading ends the attempt', async () => {
+    const end = await farEnd({ silentAt: 'content' })
+    const { deliver } = await createBench({ timeouts: { blockMs: 150 } })
+    const task = makeTask(['ok@example.test'], { sizeBytes: 40_000_000 })
+    const content = () => pieces(...Array.from({ length: 400 }, () => Buffer.alloc(100_000, 'x')))
+    expect(glance(await deliver(makeRoute([end]), task, content))).toEqual(['deferred 4.4.2 content'])
+  })
+
+  it('R-null: the null reverse-path goes out as <>', async () => {
+    const end = await farEnd()
+    await (await bench()).deliver(makeRoute([end]), makeTask(['ok@example.test'], { from: '' }))
+    expect(end.connections[0]?.commands[1]).toMatch(/^MAIL FROM:<> /)
+  })
+})
+
 describe('R-outcome', () => {
   it.each([
     ['tempfail', 'deferred 4.2.1 rcpt'],

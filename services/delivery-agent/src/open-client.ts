@@ -2,7 +2,7 @@
  * A ready connection to one host, as the route's TLS mode asks (R-tls): `opportunistic` encrypts without verifying, and goes on in
  * plaintext only over a new connection, after a handshake that failed, and never where credentials are to be sent.
  */
-import { connect, isIP, type Socket } from 'node:net'
+import { isIP } from 'node:net'
 import type { Route } from '@sluice/directory'
 import type { Candidate } from './candidates.ts'
 import { type OpeningFailure, SmtpClient, type Timeouts } from './smtp-client.ts'
@@ -24,24 +24,7 @@ export type Opened = { kind: 'ready'; client: SmtpClient } | { kind: 'failed'; f
 /** `mx.example.org:2525`; the port only where it is not the usual one. */
 export const labelOf = ({ name, port }: Candidate): string => (port === 25 || port === 24 ? name : `${name}:${port}`)
 
-const connectUnix = (path: string, timeoutMs: number): Promise<Socket | null> =>
-  new Promise((resolve) => {
-    const socket = connect({ path })
-    const finish = (result: Socket | null): void => {
-      clearTimeout(timer)
-      socket.removeAllListeners()
-      if (result === null) socket.on('error', () => {}).destroy()
-      resolve(result)
-    }
-    const timer = setTimeout(() => finish(null), timeoutMs)
-    socket.once('connect', () => finish(socket)).once('error', () => finish(null))
-  })
-
-const makeClient = (
-  { candidate, route, hostname, timeouts, ca }: OpenParts,
-  plain: boolean,
-  socket: Socket | null,
-): SmtpClient => {
+const makeClient = ({ candidate, route, hostname, timeouts, ca }: OpenParts, plain: boolean): SmtpClient => {
   const isVerified = route.tls === 'verified' || route.tls === 'implicit'
   return new SmtpClient({
     timeouts,
@@ -54,20 +37,13 @@ const makeClient = (
     ignoreTLS: plain,
     requireTLS: route.tls === 'required' || route.tls === 'verified',
     tls: { rejectUnauthorized: isVerified, ...(ca === undefined ? {} : { ca }) },
-    ...(socket === null ? {} : { connection: socket }),
   })
 }
 
 const dial = async (parts: OpenParts, plain: boolean): Promise<Opened> => {
   const { candidate, route, now, signal } = parts
-  const path = candidate.address.startsWith('unix:') ? candidate.address.slice(5) : null
-  const socket = path === null ? null : await connectUnix(path, parts.timeouts.connectMs)
-  if (path !== null && socket === null) {
-    const failure: OpeningFailure = { stage: 'connect', reply: null, what: 'connection refused' }
-    return { kind: 'failed', failure, transcript: [`# connecting to ${candidate.address}`, `# ${failure.what}`] }
-  }
-  const client = makeClient(parts, plain, socket)
-  const where = path === null ? `${candidate.name} [${candidate.address}]:${candidate.port}` : candidate.address
+  const client = makeClient(parts, plain)
+  const where = `${candidate.name} [${candidate.address}]:${candidate.port}`
   client.transcript.note(`${new Date(now()).toISOString()} connecting to ${where}`)
   const stop = (): void => client.abandon('the delivery was interrupted')
   signal.addEventListener('abort', stop)

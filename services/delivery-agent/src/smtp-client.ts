@@ -9,8 +9,9 @@ import type { TLSSocket } from 'node:tls'
 import type { Reply, Stage } from '@sluice/contracts'
 import type { Config } from '@sluice/directory'
 import { parseReply, redactCommand, replyText } from '@sluice/smtp'
-import SMTPConnection, { type SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
+import type { SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
 import type { Answer } from './answer.ts'
+import { inWords, isNetworkError, OpenedConnection } from './smtp-connection.ts'
 import { createTranscript } from './transcript.ts'
 
 export type Timeouts = Config['delivery']['timeouts']
@@ -18,47 +19,8 @@ export type Timeouts = Config['delivery']['timeouts']
 /** Why a connection could not be used: a refusal with a reply, or something that happened. */
 export type OpeningFailure = { stage: Stage; reply: Reply | null; what: string }
 
-type Action = (text: string) => void
-
-/** The parts of the library that its types leave out. */
-interface Internals {
-  _socket: Socket | false | null
-  _responseQueue: string[]
-  _responsePartial: boolean
-  _responseActions: Action[]
-  _supportedAuth: string[]
-  _destroyed: boolean
-  lastServerResponse: string | false
-  _clearPhase(): void
-  _remainingSetupTime(): number
-  _sendCommand(line: string, logged?: string): void
-  _processResponse(): void
-  _parseEhloExtensions(text: string): void
-  _actionEHLO(text: string): void
-  _upgradeConnection(callback: (error: Error | null, secured?: boolean) => void): void
-  _onConnect(): void
-  _onError(error: Error, type: string, response: string | false, command: string): void
-  _onClose(): void
-  _destroy(): void
-}
-const Base = SMTPConnection as unknown as new (options: SMTPConnectionOptions) => SMTPConnection & Internals
-
-const WORDS: Record<string, string> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  EPIPE: 'connection closed',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'network unreachable',
-}
-const inWords = (error: Error): string => {
-  const { code, originalCode } = error as { code?: string; originalCode?: string }
-  return WORDS[code ?? ''] ?? WORDS[originalCode ?? ''] ?? error.message
-}
-
-export class SmtpClient extends Base {
+export class SmtpClient extends OpenedConnection {
   readonly transcript = createTranscript()
-  /** Transactions begun on this connection. */
-  transactions = 0
   /** R-clean: something was refused; RSET before the next transaction. */
   needsReset = false
   /** The far end's 421. */
@@ -132,7 +94,7 @@ export class SmtpClient extends Base {
     })
     if (refused === null && this.isOpen) return null
     // R-outcome: a refused login concerns the host, also with 5xx.
-    const reply = this.#failure?.reply ?? parseReply(((refused as { response?: string }).response ?? '').split('\n'))
+    const reply = this.#failure?.reply ?? parseReply(((refused as { response?: string } | null)?.response ?? '').split('\n'))
     this.#failure = { stage: 'auth', reply, what: reply === null ? this.#lost : replyText(reply) }
     return this.#fail(this.#failure.what)
   }
@@ -174,6 +136,7 @@ export class SmtpClient extends Base {
   /** R-timeouts: the connection is lost unless a reply comes, or `stopTimer` is called, in time. */
   startTimer(what: string, timeoutMs: number): void {
     clearTimeout(this.#timer)
+    if (this._destroyed) return
     const late = (): void => this._onError(new Error(`no ${what} within ${timeoutMs / 1000} s`), 'ETIMEDOUT', false, 'CONN')
     this.#timer = setTimeout(late, timeoutMs)
   }
@@ -310,8 +273,7 @@ export class SmtpClient extends Base {
     if (this._destroyed) return
     const reply = response === false ? null : parseReply(response.split('\n'))
     this.#lost = reply === null ? inWords(error) : replyText(reply)
-    const { code, originalCode = code } = error as { code?: string; originalCode?: string }
-    const isHandshake = this.#stage === 'connect' && this.secureConnection && WORDS[originalCode ?? ''] === undefined
+    const isHandshake = this.#stage === 'connect' && this.secureConnection && !isNetworkError(error)
     this.#failure ??= { stage: isHandshake ? 'tls' : this.#stage, reply, what: this.#lost }
     if (reply === null) this.transcript.note(this.#lost)
     super._onError(error, type, response, command)

@@ -144,7 +144,6 @@ const isRefusal = (answer: Answer): boolean => answer.kind === 'reply' && !hasCo
 /** Never throws: what went wrong stands in the result. The far end must be fit for the message (`unfitFor`). */
 export const runTransaction = async (parts: TransactionParts): Promise<TransactionResult> => {
   const { client } = parts
-  client.transactions++
   const envelope = await (client.offers('PIPELINING') ? pipelinedEnvelope(parts) : steppedEnvelope(parts))
   const { mail, rcpt, data } = envelope
   const accepted = hasCode(mail, 2) ? rcpt.filter((answer) => hasCode(answer, 2)).length : 0
