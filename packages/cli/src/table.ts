@@ -1,0 +1,28 @@
+/** Columns for people: names at the left, numbers at the right, two spaces between. */
+export const formatTable = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)))
+  const line = (cells: readonly (string | number)[]): string =>
+    cells
+      .map((cell, column) =>
+        typeof cell === 'number' ? String(cell).padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd()
+  return `${[line(head), ...rows.map(line)].join('\n')}\n`
+}
+
+/** `in 5 min`, `2 h ago`: how far a moment is from now. */
+export const formatDistance = (at: number, now: number): string => {
+  const seconds = Math.round(Math.abs(at - now) / 1000)
+  const amount =
+    seconds < 90
+      ? `${seconds} s`
+      : seconds < 5400
+        ? `${Math.round(seconds / 60)} min`
+        : seconds < 172_800
+          ? `${Math.round(seconds / 3600)} h`
+          : `${Math.round(seconds / 86_400)} d`
+  return at >= now ? `in ${amount}` : `${amount} ago`
+}
+
+export const formatTime = (at: number): string => new Date(at).toISOString().replace('T', ' ').slice(0, 19)

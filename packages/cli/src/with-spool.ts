@@ -1,0 +1,50 @@
+/** A connection to the spool for one command: where it is comes from --config, --data or --redis. */
+import { loadConfig } from '@sluice/directory'
+import { connectRedis, type Log } from '@sluice/runtime'
+import { createTrace, createVerbs, type Trace, type Verbs } from '@sluice/spool'
+import type { Io } from './command.ts'
+import { dataFolder } from './data-folder.ts'
+import { findRedis } from './find-redis.ts'
+
+export const SPOOL_OPTIONS = {
+  config: { type: 'string' },
+  data: { type: 'string' },
+  redis: { type: 'string' },
+  json: { type: 'boolean' },
+} as const
+
+export const SPOOL_HELP = `  --config FILE   the gateway's config; the built-in one without it
+  --data DIR      its data folder; .sluice in the checkout without it
+  --redis URL     the spool's Redis, instead of the config's
+  --json          for programs`
+
+export type SpoolOptions = { config?: string | undefined; data?: string | undefined; redis?: string | undefined }
+export type OpenSpool = { verbs: Verbs; trace: (id: string) => Promise<Trace | null> }
+
+const ANSWER_WITHIN_MS = 5000
+const quiet: Log = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet }
+
+/** @throws when Redis does not answer within 5 s */
+export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: OpenSpool) => Promise<T>): Promise<T> => {
+  const folder = dataFolder(options.data)
+  const config = await loadConfig(options.config ?? null, io.env, { dataDir: folder.path })
+  const where =
+    options.redis === undefined ? await findRedis(config, folder) : { url: options.redis, password: config.redis.password }
+  const redis = connectRedis(where, { role: 'command', name: 'cli', log: quiet })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`Redis does not answer at ${where.url}: is the gateway running?`)),
+        ANSWER_WITHIN_MS,
+      )
+      redis.once('ready', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    const spool = { redis, lanes: config.redis.lanes, now: Date.now }
+    return await use({ verbs: createVerbs(spool), trace: createTrace(spool) })
+  } finally {
+    redis.disconnect()
+  }
+}
