@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { encodeWords, isSevenBit, quotedPrintable } from './encoding.ts'
+import { decodeWords, encodeWords, isSevenBit, quotedPrintable } from './encoding.ts'
 import { toSevenBit } from './seven-bit.ts'
 
 const decode = (text: string): Buffer =>
@@ -32,6 +32,25 @@ it('R-report: subjects beyond ASCII become encoded words of at most 75 character
   for (const word of words) expect(word.length).toBeLessThanOrEqual(75)
   const text = words.map((word) => Buffer.from(word.slice(10, -2), 'base64').toString()).join('')
   expect(text).toBe('Ä'.repeat(100))
+})
+
+it.each([
+  ['plain = text', 'plain = text'],
+  ['=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus?= =?ISO-8859-1?B?IEv2bG4=?= heute', 'Grüße aus Köln heute'],
+  ['=?no-such-set?Q?abc?=', '=?no-such-set?Q?abc?='],
+  ['=?utf-8?Q?=FF?=', '\u{fffd}'],
+  ['=?utf-8?X?abc?=', '=?utf-8?X?abc?='],
+])('R-report: the subject %s is told as people read it', (value, expected) => {
+  expect(decodeWords(value)).toBe(expected)
+})
+
+it('R-report: a subject of ours reads back the same', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 80 }), (text) => {
+      const subject = `ä${text.replaceAll('=?', '').replaceAll('?=', '')}`
+      expect(decodeWords(encodeWords(subject))).toBe(subject)
+    }),
+  )
 })
 
 const multipart = (...parts: string[]): Buffer =>

@@ -71,3 +71,25 @@ export const encodeWords = (text: string): string => {
   words.push(piece)
   return words.map((word) => `=?UTF-8?B?${Buffer.from(word).toString('base64')}?=`).join(' ')
 }
+
+const ENCODED_WORD = /=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[A-Za-z0-9-]{1,20})?\?([BbQq])\?([!->@-~]*)\?=/g
+
+const decodeWord = (word: string, charset: string, encoding: string, text: string): string => {
+  const bytes =
+    encoding.toUpperCase() === 'B'
+      ? Buffer.from(text, 'base64')
+      : Buffer.from(
+          text
+            .replaceAll('_', ' ')
+            .replace(/=([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+          'latin1',
+        )
+  try {
+    return new TextDecoder(charset).decode(bytes)
+  } catch {
+    return word
+  }
+}
+
+/** A header's value for people to read, RFC 2047 §6.2; words in a character set that nobody knows stay encoded. */
+export const decodeWords = (value: string): string => value.replace(/\?=\s+=\?/g, '?==?').replace(ENCODED_WORD, decodeWord)

@@ -4,6 +4,7 @@
  */
 import type { Cause } from '@sluice/contracts'
 import { firstHeader, formatDate, oneLine, redactTranscript, replyText } from '@sluice/smtp'
+import { decodeWords } from './encoding.ts'
 import type { NoticeInput, RecipientResult } from './types.ts'
 import { CAUSE, OPENING, wrap } from './words.ts'
 
@@ -43,7 +44,7 @@ const detailLines = (input: NoticeInput): string[] => {
   const messageId = firstHeader(input.content, 'message-id')
   return [
     'About your message:',
-    ...(subject === null || subject === '' ? [] : wrap(`Subject: ${oneLine(subject)}`, '  ')),
+    ...(subject === null || subject === '' ? [] : wrap(`Subject: ${oneLine(decodeWords(subject))}`, '  ')),
     ...(messageId === null ? [] : [`  Message-ID: ${oneLine(messageId)}`]),
     `  Received here: ${formatDate(envelope.receivedAt)}, queued as ${envelope.id}`,
     `  Size: ${envelope.sizeBytes} bytes`,

@@ -50,7 +50,7 @@ it('R-trace-headers: removing keeps every other field as it was, whatever the he
   )
 })
 
-it('R-limits: the end of the header is found wherever the pieces are cut', () => {
+it('the end of the header is found wherever the pieces are cut', () => {
   const whole = findHeaderEnd(message)
   expect(message.subarray(whole).toString()).toBe('Received: in the body\r\n')
   for (let cut = 1; cut < message.length; cut++) {
@@ -62,7 +62,7 @@ it('R-limits: the end of the header is found wherever the pieces are cut', () =>
   expect(splitContent(Buffer.from('A: b\r\n')).body.length).toBe(0)
 })
 
-it('R-dots: headers of hostile shape cost linear time', () => {
+it('headers of hostile shape cost linear time', () => {
   const many = Buffer.from(`${'a:b\r\n'.repeat(200_000)}\r\n`)
   const folded = Buffer.from(`a:b\r\n${' \r\n'.repeat(400_000)}\r\n`)
   const started = performance.now()
@@ -72,16 +72,16 @@ it('R-dots: headers of hostile shape cost linear time', () => {
   expect(performance.now() - started).toBeLessThan(2000)
 })
 
-it('R-8bit: a byte beyond ASCII is seen', () => {
+it('a byte beyond ASCII is seen', () => {
   expect(hasEightBit(Buffer.from('plain'))).toBe(false)
   expect(hasEightBit(Buffer.from('plaın'))).toBe(true)
 })
 
-it('R-trace-headers: dates are RFC 5322 in UTC', () => {
+it('dates are RFC 5322 in UTC', () => {
   expect(formatDate(Date.UTC(2026, 10, 2, 3, 4, 5))).toBe('Mon, 2 Nov 2026 03:04:05 +0000')
 })
 
-it('R-smuggle: text from outside adds no line, no field and no comment', () => {
+it('text from outside adds no line, no field and no comment', () => {
   expect(quoteHeaderValue('evil\r\nBcc: x\0\u{2028}ü')).toBe('evil Bcc: x ?')
   expect(quoteComment('a) (b\\')).toBe('a\\) \\(b\\\\')
   const value = fc.string({ unit: 'binary', maxLength: 3000 })
@@ -94,7 +94,7 @@ it('R-smuggle: text from outside adds no line, no field and no comment', () => {
   )
 })
 
-it('R-trace-headers: long fields are folded at spaces and read back the same', () => {
+it('long fields are folded at spaces and read back the same', () => {
   const value = 'word '.repeat(60).trim()
   const written = formatHeader('X-Long', value)
   expect(Math.max(...written.split('\r\n').map((line) => line.length))).toBeLessThanOrEqual(78)

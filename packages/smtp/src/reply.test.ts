@@ -46,7 +46,7 @@ it('R-outcome: what formatReply writes, parseReply reads', () => {
   )
 })
 
-it('R-smuggle: no text can add a line to a reply', () => {
+it('no text can add a line to a reply', () => {
   expect(formatReply({ code: 250, text: ['a\r\n550 b'] })).toEqual(['250 a 550 b'])
   expect(replyText({ code: 550, enhanced: '5.1.1', text: ['no', 'such\nuser'] })).toBe('550 5.1.1 no such user')
 })
