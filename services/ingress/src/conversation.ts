@@ -2,8 +2,8 @@
  * The commands of a mail transaction and what each is answered, RFC 5321 §4.1 and §4.3.2 (R-order). Handlers only read and change
  * the session; sockets, TLS and AUTH belong to smtp-connection.ts.
  */
+import type { Readiness } from '@sluice/runtime'
 import { parseMailCommand } from '@sluice/smtp'
-import type { Readiness } from './dependencies.ts'
 import { createReception, type Reception } from './reception.ts'
 import { takeRecipient } from './recipients.ts'
 import { ok, type Reply, refuse, refuseArguments } from './reply.ts'

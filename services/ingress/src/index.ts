@@ -1,2 +1,1 @@
-export type { IngressConfig, IngressDependencies, IngressDirectory, Readiness } from './dependencies.ts'
-export { createIngress, type Ingress, type Listening } from './ingress.ts'
+export { type StartedIngress, startIngress } from './start.ts'

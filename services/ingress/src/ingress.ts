@@ -35,7 +35,7 @@ const openListener = async (
           files: tls,
           now: shared.now,
           apply: (certificate) => server.updateSecureContext(certificate),
-          onError: (error) => shared.log.error({ listener: listener.name, err: error }, 'the new certificate cannot be used'),
+          onError: (error) => shared.log.error('the new certificate cannot be used', { listener: listener.name, error }),
         })
   const certificate = tls === null ? null : await readCertificate(tls)
   const server = new IngressServer({ shared, listener, limits, certificate, refreshCertificate: refresh })

@@ -12,11 +12,8 @@ const TAKEN = ok(250, '2.1.5', 'recipient ok')
 const RELAY_DENIED = refuse(550, '5.7.1', 'relay', 'relaying denied')
 const UNKNOWN = refuse(550, '5.1.1', 'unknown-recipient', 'no such recipient here')
 
-/** RFC 5321 §4.5.1: postmaster without a domain is the postmaster of this host: of its own name, else of the first own domain. */
-const bareMailbox = ({ config, directory }: Shared): Mailbox => {
-  const domain = directory.isOwnDomain(config.hostname) ? config.hostname : (config.domains[0]?.name ?? config.hostname)
-  return { local: 'postmaster', domain, text: `postmaster@${domain}` }
-}
+/** RFC 5321 §4.5.1: postmaster without a domain is the postmaster of this host. */
+const BARE: Mailbox = { local: 'postmaster', domain: '', text: 'postmaster' }
 
 /** `user%other@own`, `other!user@own`, `"user@other"@own`: a server behind us might relay what we would not (R-relay). */
 const isRoutedLocal = (local: string): boolean => local.includes('%') || local.includes('!') || local.includes('@')
@@ -63,7 +60,7 @@ export const takeRecipient = (transaction: Transaction, line: string, session: S
   const parsed = parseRcptCommand(line, { utf8: transaction.mail.smtputf8 })
   if (parsed.kind === 'error') return refuseArguments(parsed.reply)
   const { path, ...parameters } = parsed.command
-  const mailbox = path.kind === 'mailbox' ? path.mailbox : bareMailbox(shared)
+  const mailbox = path.kind === 'mailbox' ? path.mailbox : BARE
   if (transaction.named >= shared.config.limits.recipients) return refuse(452, '4.5.3', 'limit', 'too many recipients')
   const found = find(mailbox, session, shared)
   if (found.kind === 'refused') return found.reply

@@ -10,28 +10,30 @@ export type Reply = {
   reason?: RejectionReason
 }
 
-/** Label values of the rejection counter. */
-export type RejectionReason =
-  | 'syntax'
-  | 'order'
-  | 'parameter'
-  | 'address'
-  | 'relay'
-  | 'unknown-recipient'
-  | 'loop'
-  | 'route'
-  | 'size'
-  | 'limit'
-  | 'line-ends'
-  | 'utf8'
-  | 'auth'
-  | 'store'
-  | 'full'
-  | 'away'
-  | 'unsafe'
-  | 'shutdown'
-  | 'early-talker'
-  | 'timeout'
+/** Values of the label `reason` of rejections. */
+export const REJECTION_REASONS = [
+  'syntax',
+  'order',
+  'parameter',
+  'address',
+  'relay',
+  'unknown-recipient',
+  'loop',
+  'route',
+  'size',
+  'limit',
+  'line-ends',
+  'utf8',
+  'auth',
+  'store',
+  'full',
+  'away',
+  'unsafe',
+  'shutdown',
+  'early-talker',
+  'timeout',
+] as const
+export type RejectionReason = (typeof REJECTION_REASONS)[number]
 
 export const ok = (code: number, enhanced: string | null, text: string | readonly string[]): Reply => ({ code, enhanced, text })
 

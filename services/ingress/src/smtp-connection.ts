@@ -248,7 +248,7 @@ export class IngressConnection extends SMTPConnection {
     try {
       return handler(this.state, line, this.shared)
     } catch (error) {
-      this.shared.log.error({ err: error, ...clientFields(this.state), verb }, 'a command could not be handled')
+      this.shared.log.error('a command could not be handled', { error, verb, ...clientFields(this.state) })
       return BROKEN
     }
   }
@@ -382,7 +382,7 @@ export class IngressServer extends SMTPServer {
     this.listener = listener
     this.limits = limits
     this.refreshCertificate = refreshCertificate
-    this.on('error', (error) => shared.log.info({ listener: listener.name, err: error }, 'a connection failed'))
+    this.on('error', (error) => shared.log.info('a connection failed', { listener: listener.name, error }))
   }
 
   /** The library's own key is published with it: without a certificate of ours there is no TLS at all. */

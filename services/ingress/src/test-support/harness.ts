@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ContentStore, StagedContent } from '@sluice/content-store'
 import { newMessageId } from '@sluice/contracts'
+import type { Log } from '@sluice/runtime'
 import type { Mailbox } from '@sluice/smtp'
 import type { Accept } from '@sluice/spool'
 import { createCertificate } from '@sluice/testkit'
@@ -48,7 +49,8 @@ const LISTED = new Set(['anna', 'ben', 'a b', 'postmaster', 'jürgen'])
 
 const resolve = (address: Mailbox): Resolved => {
   if (address.domain === 'any.test') return { kind: 'own', recipients: [{ address: address.text }] }
-  if (address.domain !== 'sluice.test' && address.domain !== 'xn--slice-lva.test') return { kind: 'foreign' }
+  if (address.domain !== '' && address.domain !== 'sluice.test' && address.domain !== 'xn--slice-lva.test')
+    return { kind: 'foreign' }
   const name = address.local.replace(/^"(.*)"$/, '$1')
   if (name === 'loop') return { kind: 'loop' }
   if (name === 'sales') return { kind: 'own', recipients: ['anna', 'ben'].map(aliased(address)) }
@@ -59,7 +61,6 @@ const resolve = (address: Mailbox): Resolved => {
 const aliased = (address: Mailbox) => (name: string) => ({ address: `${name}@sluice.test`, original: address.text })
 
 const createTestDirectory = (isTrusted: () => boolean): IngressDirectory => ({
-  isOwnDomain: (domain) => domain === 'sluice.test' || domain === 'any.test' || domain === 'xn--slice-lva.test',
   isTrusted,
   authenticate: async (user, password) => (user === 'anna@sluice.test' && password === 'secret' ? user : null),
   resolve,
@@ -136,14 +137,21 @@ export const startTestIngress = async (options: Options = {}): Promise<TestIngre
       accepted.push({ ...message, text })
     },
   }
-  const note = (fields: object): void => {
-    logged.push({ ...fields })
+  const note = (text: string, fields: object = {}): void => {
+    logged.push({ text, ...fields })
+  }
+  const log: Log = {
+    event: (event, fields) => void logged.push({ event, ...fields }),
+    debug: note,
+    info: note,
+    warn: note,
+    error: note,
+    child: () => log,
   }
   const ingress = createIngress({
     config: {
       hostname: 'mx.sluice.test',
       listeners: [listener],
-      domains: [{ name: 'sluice.test' }],
       bareLineFeeds: 'reject',
       ...options.config,
       limits: { ...LIMITS, ...options.limits },
@@ -153,7 +161,7 @@ export const startTestIngress = async (options: Options = {}): Promise<TestIngre
     laneOf: () => 0,
     accept: (message) => parts.accept(message),
     readiness: () => parts.readiness(),
-    log: { info: note, warn: note, error: note },
+    log,
     metrics,
     now: Date.now,
     newMessageId,

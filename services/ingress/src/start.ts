@@ -1,0 +1,106 @@
+/** Everything that an ingress needs, made from the config and put together. */
+import { dirname } from 'node:path'
+import { createContentStore } from '@sluice/content-store'
+import { homeLane, lanePrefix, newMessageId } from '@sluice/contracts'
+import { type Config, createDirectory } from '@sluice/directory'
+import {
+  connectRedis,
+  createClock,
+  createLogger,
+  createMetrics,
+  type Listening,
+  type Log,
+  type Readiness,
+  startHealthServer,
+  watchDurability,
+} from '@sluice/runtime'
+import { createAdmission } from '@sluice/spool'
+import { createIngress } from './ingress.ts'
+
+const SERVICE = 'ingress'
+/** How often Redis and the disk are looked at. */
+const LOOK_EVERY_MS = 1000
+/** The part of the grace time that running transactions get; the rest is for closing. */
+const GRACE_FOR_CLIENTS = 0.9
+
+export type StartedIngress = {
+  /** R-shutdown: not ready, idle clients leave, transactions end, everything is closed. */
+  close: () => Promise<void>
+  listening: Listening[]
+  log: Log
+}
+
+/** Redis' connections: writes of accepted messages, writes of content, questions. */
+const connectAll = (config: Config, log: Log) => ({
+  admission: connectRedis(config.redis, { role: 'write', name: `${SERVICE}-admission`, log }),
+  content: connectRedis(config.redis, { role: 'write', name: `${SERVICE}-content`, log }),
+  command: connectRedis(config.redis, { role: 'command', name: SERVICE, log }),
+})
+
+/** What watches whether a 250 would be kept. The folder above the contents is where `sluice up` keeps its Redis. */
+const watch = (config: Config, { command }: ReturnType<typeof connectAll>, log: Log) =>
+  watchDurability({
+    redis: command,
+    requireDurable: config.redis.requireDurable,
+    fullAt: config.redis.fullAt,
+    diskDirectories: [config.content.directory, dirname(config.content.directory)],
+    minFreeBytes: config.content.minFreeBytes,
+    intervalMs: LOOK_EVERY_MS,
+    log,
+  })
+
+/** @throws when a port cannot be had or a certificate cannot be read */
+export const startIngress = async (config: Config, options: { log?: Log } = {}): Promise<StartedIngress> => {
+  const log = options.log ?? createLogger({ level: config.log.level, service: SERVICE })
+  const metrics = createMetrics(SERVICE, { processFigures: options.log === undefined })
+  const now = createClock(process.env)
+  const redis = connectAll(config, log)
+  const durability = watch(config, redis, log)
+  let stopping = false
+  const readiness = (): Readiness => {
+    if (stopping) return { kind: 'away', reason: 'the service stops' }
+    const { status } = redis.admission
+    return status === 'ready' ? durability() : { kind: 'away', reason: `redis is ${status}` }
+  }
+  const { lanes } = config.redis
+  const ingress = createIngress({
+    config,
+    directory: createDirectory(config),
+    contentStore: createContentStore({
+      redis: redis.content,
+      lanePrefix,
+      lanes,
+      store: config.content.store,
+      thresholdBytes: config.content.thresholdBytes,
+      directory: config.content.directory,
+    }),
+    laneOf: (destinations, id) => homeLane(destinations, id, lanes),
+    accept: createAdmission({ redis: redis.admission, lanes, now }),
+    readiness,
+    log,
+    metrics,
+    now,
+    newMessageId,
+  })
+  await durability.check()
+  const { host, ports } = config.http
+  const health = await startHealthServer({ host, port: ports[SERVICE], registry: metrics, readiness })
+  const close = async (): Promise<void> => {
+    stopping = true
+    await ingress.close(config.shutdownGraceMs * GRACE_FOR_CLIENTS)
+    durability.stop()
+    await health.close()
+    for (const connection of Object.values(redis)) connection.disconnect()
+  }
+  const listening = await ingress.listen().catch(async (fault: unknown) => {
+    await close()
+    throw fault
+  })
+  for (const warning of config.warnings) log.warn(warning)
+  log.info('listening', { listeners: listening })
+  return {
+    log,
+    close,
+    listening: [...listening, { name: 'http', address: health.address.host, port: health.address.port }],
+  }
+}
