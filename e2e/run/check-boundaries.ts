@@ -56,7 +56,7 @@ const strayImports = async (manifests: Manifest[]): Promise<string[]> => {
   for (const { folder } of manifests) {
     for await (const file of glob(`${folder}/**/*.ts`, { cwd: ROOT, exclude: ['**/node_modules/**'] })) {
       const source = await readFile(join(ROOT, file), 'utf8')
-      for (const [, path = ''] of source.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)) {
+      for (const [, path = ''] of source.matchAll(/^(?:import|export|\}).*'(\.[^']*)'$/gm)) {
         const target = relative(join(ROOT, folder), resolve(ROOT, dirname(file), path))
         if (target.startsWith('..')) stray.push(`${file} imports ${path}, which is another package's`)
       }
