@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { atData, atDot, atMail, atRcpt, dropsInData, type Step } from './far-end-script.ts'
 import type { FarEndConnection, FarEndMessage, FarEndOptions, FarEndStage } from './far-end-types.ts'
+import { END, removeStuffing, splitPath } from './far-end-wire.ts'
 
 export const DEFAULT_EXTENSIONS = ['PIPELINING', 'SIZE 52428800', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN']
 
@@ -17,25 +18,6 @@ export type SessionParts = {
 
 type Transaction = { from: string; parameters: string; startedAt: number; recipients: FarEndMessage['recipients'] }
 
-const END = Buffer.from('\r\n.\r\n')
-
-/** Removes the dot at the start of each line that begins with one (RFC 5321 §4.5.2). */
-export const removeStuffing = (stuffed: Buffer): Buffer => {
-  const pieces: Buffer[] = []
-  let from = stuffed[0] === 0x2e ? 1 : 0
-  for (let at = stuffed.indexOf('\r\n.', from); at >= 0; at = stuffed.indexOf('\r\n.', from)) {
-    pieces.push(stuffed.subarray(from, at + 2))
-    from = at + 3
-  }
-  return Buffer.concat([...pieces, stuffed.subarray(from)])
-}
-
-/** What is between `<` and `>` in a path, and what follows it. */
-const splitPath = (text: string): { address: string; parameters: string } => {
-  const match = /^[^:]*:\s*<((?:"(?:[^"\\]|\\.)*"|[^>])*)>\s*(.*)$/s.exec(text)
-  return { address: match?.[1] ?? '', parameters: match?.[2] ?? '' }
-}
-
 export class FarEndSession {
   readonly #parts: SessionParts
   #socket: Socket
@@ -46,6 +28,8 @@ export class FarEndSession {
   #messages = 0
   #silent = false
   #authenticated = false
+  /** Takes the next line when it is no command. */
+  #nextLine: ((line: string) => Promise<void>) | null = null
   #busy: Promise<void> = Promise.resolve()
 
   constructor(socket: Socket, parts: SessionParts) {
@@ -183,6 +167,9 @@ export class FarEndSession {
   }
 
   async #command(line: string): Promise<void> {
+    const expected = this.#nextLine
+    this.#nextLine = null
+    if (expected !== null) return expected(line)
     const verb = (line.split(/[ :]/, 1)[0] ?? '').toUpperCase()
     switch (verb) {
       case 'EHLO':
@@ -215,7 +202,7 @@ export class FarEndSession {
   #ehlo(verb: string): Promise<void> {
     const { hostname = 'far.test', extensions = DEFAULT_EXTENSIONS, tls = 'off', auth, protocol } = this.#parts.options()
     if ((verb === 'LHLO') !== (protocol === 'lmtp')) return this.#answer('ehlo', { reply: '500 5.5.1 wrong protocol' })
-    if (verb === 'HELO') return this.#answer('ehlo', { reply: `250 ${hostname}` })
+    if (verb === 'HELO') return this.#answer('helo', { reply: `250 ${hostname}` })
     const lines = [hostname, ...extensions]
     if (tls !== 'off' && tls !== 'implicit' && !this.#parts.record.tls) lines.push('STARTTLS')
     if (auth !== undefined && (tls === 'off' || this.#parts.record.tls)) lines.push(`AUTH ${auth.mechanisms ?? 'PLAIN LOGIN'}`)
@@ -241,13 +228,25 @@ export class FarEndSession {
     this.#listen(this.#socket)
   }
 
-  /** PLAIN with an initial response only: what clients send that know the far end's mechanisms. */
+  /** PLAIN with an initial response, and LOGIN. */
   async #auth(line: string): Promise<void> {
+    const [, mechanism = '', initial = ''] = line.split(' ')
+    const decoded = (text: string): string => Buffer.from(text, 'base64').toString()
+    if (mechanism.toUpperCase() === 'PLAIN') {
+      const [, user, password] = decoded(initial).split('\0')
+      return this.#login(user, password)
+    }
+    if (mechanism.toUpperCase() !== 'LOGIN') return this.#answer('auth', { reply: '504 5.5.4 PLAIN and LOGIN only' })
+    this.#nextLine = (user) => {
+      this.#nextLine = (password) => this.#login(decoded(user), decoded(password))
+      return this.#answer('auth', { reply: '334 UGFzc3dvcmQ6' })
+    }
+    return this.#answer('auth', { reply: '334 VXNlcm5hbWU6' })
+  }
+
+  async #login(user: string | undefined, password: string | undefined): Promise<void> {
     const { auth } = this.#parts.options()
-    const [, mechanism, initial] = line.split(' ')
-    if (mechanism?.toUpperCase() !== 'PLAIN') return this.#answer('auth', { reply: '504 5.5.4 PLAIN only' })
-    const expected = Buffer.from(`\0${auth?.user}\0${auth?.password}`).toString('base64')
-    this.#authenticated = auth !== undefined && initial === expected
+    this.#authenticated = auth !== undefined && auth.user === user && auth.password === password
     return this.#answer('auth', { reply: this.#authenticated ? '235 2.7.0 welcome' : '535 5.7.8 wrong credentials' })
   }
 

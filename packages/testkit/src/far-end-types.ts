@@ -4,6 +4,7 @@ export type FarEndStage =
   | 'connect'
   | 'greeting'
   | 'ehlo'
+  | 'helo'
   | 'starttls'
   | 'auth'
   | 'mail'

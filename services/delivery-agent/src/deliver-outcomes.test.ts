@@ -153,12 +153,18 @@ describe('R-outcome', () => {
     expect(end.connections[0]?.commands.some((line) => line.startsWith('MAIL'))).toBe(false)
   })
 
-  it('R-outcome: HELO serves hosts that do not know EHLO', async () => {
+  it('R-outcome: HELO serves hosts that do not know EHLO, and only those', async () => {
     const end = await farEnd({ replies: { ehlo: '502 5.5.1 what?' } })
     const { deliver } = await bench()
-    const delivery = deliver(makeRoute([end]), makeTask(['ok@example.test']))
-    expect(glance(await delivery)).toEqual(['deferred 4.5.1 ehlo'])
-    expect(end.connections[0]?.commands).toEqual(['EHLO mx.sluice.test', 'HELO mx.sluice.test'])
+    expect(glance(await deliver(makeRoute([end]), makeTask(['ok@example.test'])))).toEqual(['delivered 2.0.0'])
+    expect(end.connections[0]?.commands.slice(0, 3)).toEqual([
+      'EHLO mx.sluice.test',
+      'HELO mx.sluice.test',
+      'MAIL FROM:<sender@example.test>',
+    ])
+    end.set({ replies: { ehlo: '450 4.3.2 later' } })
+    await deliver(makeRoute([end]), makeTask(['ok@example.test']))
+    expect(end.connections[1]?.commands).toEqual(['EHLO mx.sluice.test'])
   })
 })
 
@@ -251,6 +257,33 @@ describe('R-short', () => {
     expect(end.messages).toHaveLength(1)
     expect(end.messages[0]?.content.equals(CONTENT)).toBe(true)
     expect(end.connections).toHaveLength(2)
+  })
+})
+
+describe('content that does not come', () => {
+  async function* stuck(): AsyncGenerator<Buffer> {
+    yield CONTENT.subarray(0, 20)
+    await new Promise(() => {})
+  }
+
+  it('R-short: a drop while the store is slow ends the attempt', async () => {
+    const end = await farEnd()
+    const delivery = (await bench()).deliver(makeRoute([end]), makeTask(['ok@example.test']), stuck)
+    await expect.poll(() => end.connections[0]?.commands.at(-1)).toBe('DATA')
+    end.dropAll()
+    expect(glance(await delivery)).toEqual(['deferred 4.4.2 content'])
+    expect(end.messages).toHaveLength(0)
+  })
+
+  it('R-short: an interruption while the store is slow ends the attempt', async () => {
+    const end = await farEnd()
+    const stop = new AbortController()
+    const conversation = (await bench()).conversations.open('far', makeRoute([end]))
+    const options = { signal: stop.signal, aboutToEnd: () => {} }
+    const delivery = conversation.deliver(makeTask(['ok@example.test']), stuck, options)
+    await expect.poll(() => end.connections[0]?.commands.at(-1)).toBe('DATA')
+    stop.abort()
+    expect(glance(await delivery)).toEqual(['deferred 4.3.0 crash'])
   })
 })
 

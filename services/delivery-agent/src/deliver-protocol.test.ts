@@ -1,4 +1,6 @@
 /** What is said to far ends of different abilities: LMTP, TLS, AUTH, DSN, UTF-8, 8-bit, and what the transcript tells of it. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { createCertificate, type FarEnd, type FarEndOptions, startFarEnd, type TestCertificate } from '@sluice/testkit'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Bench, CONTENT, createBench, glance, makeRoute, makeTask, pieces } from './test-support/deliver.ts'
@@ -48,6 +50,27 @@ describe('R-lmtp', () => {
       'deferred 4.4.2 dot unknown',
       'deferred 4.4.2 dot unknown',
     ])
+  })
+
+  it('R-lmtp: a reply that came together with a torn one stands', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.write('220 raw LMTP\r\n')
+      socket.on('data', (piece) => {
+        const text = piece.toString()
+        if (text.startsWith('LHLO')) socket.write('250-raw\r\n250 PIPELINING\r\n')
+        else if (text.startsWith('MAIL')) socket.write('250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n')
+        else if (text.endsWith('\r\n.\r\n')) socket.end('250 2.0.0 first\r\n250-second is\r\n250-torn')
+      })
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const report = await (await createBench()).deliver(
+      makeRoute([{ port }], { type: 'lmtp' }),
+      makeTask(['a@b.test', 'c@b.test']),
+    )
+    expect(glance(report)).toEqual(['delivered 2.0.0', 'deferred 4.4.2 dot unknown'])
+    server.close()
   })
 
   it('R-lmtp: an unknown user of the own mailbox is an account that is gone', async () => {
@@ -132,13 +155,19 @@ describe('R-tls', () => {
     expect(report.site.kind).toBe('failed')
   })
 
-  it('R-transcript: credentials are redacted, the content is left out', async () => {
-    const end = await farEnd({ tls: 'starttls', certificate, auth })
-    const said = (await deliver(end, { auth })).transcript.join('\n')
-    expect(said).toContain('C: AUTH PLAIN [redacted]')
+  it.each(['PLAIN', 'LOGIN'])('R-transcript: credentials (%s) are redacted, the content is left out', async (mechanisms) => {
+    const end = await farEnd({ tls: 'starttls', certificate, auth: { ...auth, mechanisms } })
+    const report = await deliver(end, { auth })
+    expect(glance(report)).toEqual(['delivered 2.0.0'])
+    const said = report.transcript.join('\n')
+    expect(said).toMatch(
+      mechanisms === 'PLAIN'
+        ? /C: AUTH PLAIN \[redacted\]/
+        : /C: AUTH LOGIN\nS: 334 .*\nC: \[redacted\]\nS: 334 .*\nC: \[redacted\]/,
+    )
     expect(said).toMatch(/# TLS: TLSv1\.3/)
     expect(said).toContain(`# content, ${CONTENT.length} bytes`)
-    expect(said).not.toMatch(/Subject|c2x1aWNl|secret/)
+    expect(said).not.toMatch(/Subject|c2x1aWNl|c2VjcmV0|secret/)
   })
 })
 

@@ -75,6 +75,18 @@ const endEmpty = async (client: SmtpClient, mail: Answer): Promise<void> => {
   await client.expect('reply to the final dot', client.timeouts.dotMs)
 }
 
+/** The end of the connection as a promise, for one transaction: a store that is slow must not hide it. */
+const watchLoss = (client: SmtpClient): { happened: Promise<null>; forget: () => void } => {
+  let forget = (): void => {}
+  const happened = new Promise<null>((resolve) => {
+    const end = (): void => resolve(null)
+    if (client.isOpen) client.once('end', end)
+    else end()
+    forget = () => client.removeListener('end', end)
+  })
+  return { happened, forget }
+}
+
 /** Sends all but the last piece; that one comes back, to go with the dot. A message for the store's fault, if any. */
 const sendContent = async (
   parts: TransactionParts,
@@ -83,16 +95,22 @@ const sendContent = async (
   const { client, task } = parts
   let held: Buffer | null = null
   let sizeBytes = 0
+  const iterator = parts.content()[Symbol.asyncIterator]()
+  const loss = watchLoss(client)
   try {
-    for await (const piece of parts.content()) {
-      sizeBytes += piece.length
+    for (;;) {
+      const next = await Promise.race([iterator.next(), loss.happened])
+      if (next === null || next.done === true || !client.isOpen) break
+      sizeBytes += next.value.length
       if (sizeBytes > task.sizeBytes) return { unreadable: `the content has more than its ${task.sizeBytes} bytes` }
       if (held !== null) await client.write(push(held))
-      if (!client.isOpen) break
-      held = piece
+      held = next.value
     }
   } catch (error) {
     return { unreadable: `the content could not be read: ${error instanceof Error ? error.message : String(error)}` }
+  } finally {
+    loss.forget()
+    iterator.return?.().catch(() => {})
   }
   if (client.isOpen && sizeBytes !== task.sizeBytes) {
     return { unreadable: `the content ended after ${sizeBytes} of ${task.sizeBytes} bytes` }
