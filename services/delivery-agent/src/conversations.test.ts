@@ -6,7 +6,7 @@ import { createResolver, type MxAnswer } from '@sluice/mx'
 import { type FarEnd, type FarEndOptions, freePort, startFarEnd } from '@sluice/testkit'
 import { afterEach, describe, expect, it } from 'vitest'
 import { byWeight, findCandidates } from './candidates.ts'
-import { CONTENT, createBench, glance, makeRoute, makeTask, pieces } from './test-support/deliver.ts'
+import { CONTENT, createBench, glance, makeRoute, makeTask, PATIENT, pieces } from './test-support/deliver.ts'
 
 const ends: FarEnd[] = []
 const children: ChildProcess[] = []
@@ -103,7 +103,7 @@ describe('connections', () => {
     expect(end.messages).toHaveLength(6)
     expect(end.connections).toHaveLength(1)
     await conversations.closeIdle()
-    await expect.poll(() => end.connections[0]?.closedAt).not.toBeNull()
+    await expect.poll(() => end.connections[0]?.closedAt, PATIENT).not.toBeNull()
     expect(end.connections[0]?.commands.at(-1)).toBe('QUIT')
   })
 
@@ -111,7 +111,7 @@ describe('connections', () => {
     const end = await farEnd()
     const { deliver } = await createBench({ idleConnectionMs: 50 })
     await deliver(makeRoute([end]), task)
-    await expect.poll(() => end.connections[0]?.closedAt).not.toBeNull()
+    await expect.poll(() => end.connections[0]?.closedAt, PATIENT).not.toBeNull()
   })
 
   it('are not shared between routes that log in or encrypt differently', async () => {
@@ -133,7 +133,7 @@ describe('connections', () => {
     await conversation.deliver(task, () => pieces(CONTENT), plain())
     harm(end)
     const delivery = conversation.deliver(task, () => pieces(CONTENT), plain())
-    await expect.poll(() => end.connections.length).toBe(2)
+    await expect.poll(() => end.connections.length, PATIENT).toBe(2)
     if (_ !== 'dropped at MAIL') expect(glance(await delivery)).toEqual(['delivered 2.0.0'])
     else expect((await delivery).outcomes).toMatchObject([{ kind: 'deferred', stage: 'mail' }])
   })
@@ -150,7 +150,7 @@ describe('connections', () => {
         signal: stop.signal,
         aboutToEnd: () => {},
       })
-      await expect.poll(() => end.connections.at(-1)?.commands.some((line) => line.startsWith('RCPT'))).toBe(true)
+      await expect.poll(() => end.connections.at(-1)?.commands.some((line) => line.startsWith('RCPT')), PATIENT).toBe(true)
       if (unknown) await end.received(1)
       stop.abort()
       expect((await delivery).outcomes).toMatchObject([{ kind: 'deferred', unknown }])
@@ -168,7 +168,7 @@ describe('a server nobody here wrote', () => {
         const up = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'close').then(() => false)])
         socket.destroy()
         return up
-      })
+      }, PATIENT)
       .toBe(true)
     const conversation = (await createBench()).conversations.open('far', makeRoute([{ port }]))
     for (let i = 0; i < 300; i++) {

@@ -1,7 +1,7 @@
 /** What becomes of a message at a far end that refuses, stays silent or goes away, stage by stage. */
 import { type FarEnd, type FarEndOptions, type FarEndStage, startFarEnd } from '@sluice/testkit'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Bench, CONTENT, createBench, glance, makeRoute, makeTask, pieces } from './test-support/deliver.ts'
+import { type Bench, CONTENT, createBench, glance, makeRoute, makeTask, PATIENT, pieces } from './test-support/deliver.ts'
 
 const ends: FarEnd[] = []
 const farEnd = async (options: FarEndOptions = {}): Promise<FarEnd> => {
@@ -13,18 +13,7 @@ afterEach(async () => {
   await Promise.all(ends.splice(0).map((end) => end.stop()))
 })
 
-const bench = (timeoutMs = 2000): Promise<Bench> =>
-  createBench({
-    timeouts: {
-      greetingMs: timeoutMs,
-      ehloMs: timeoutMs,
-      mailMs: timeoutMs,
-      rcptMs: timeoutMs,
-      dataMs: timeoutMs,
-      dotMs: timeoutMs,
-      tlsMs: timeoutMs,
-    },
-  })
+const bench = (): Promise<Bench> => createBench()
 
 const NO_PIPELINING = ['SIZE 1000000', '8BITMIME', 'ENHANCEDSTATUSCODES']
 
@@ -173,7 +162,10 @@ describe('R-timeouts', () => {
     'R-timeouts: silence at %s ends the attempt',
     async (stage) => {
       const end = await farEnd({ silentAt: stage })
-      const report = await (await bench(150)).deliver(makeRoute([end]), makeTask(['ok@example.test']))
+      const report = await (await createBench({ timeouts: { [`${stage}Ms`]: 150 } })).deliver(
+        makeRoute([end]),
+        makeTask(['ok@example.test']),
+      )
       expect(report.outcomes).toMatchObject([
         { kind: 'deferred', stage, unknown: stage === 'dot', reason: /within 0.15 s|Greeting/ },
       ])
@@ -269,7 +261,7 @@ describe('content that does not come', () => {
   it('R-short: a drop while the store is slow ends the attempt', async () => {
     const end = await farEnd()
     const delivery = (await bench()).deliver(makeRoute([end]), makeTask(['ok@example.test']), stuck)
-    await expect.poll(() => end.connections[0]?.commands.at(-1)).toBe('DATA')
+    await expect.poll(() => end.connections[0]?.commands.at(-1), PATIENT).toBe('DATA')
     end.dropAll()
     expect(glance(await delivery)).toEqual(['deferred 4.4.2 content'])
     expect(end.messages).toHaveLength(0)
@@ -281,7 +273,7 @@ describe('content that does not come', () => {
     const conversation = (await bench()).conversations.open('far', makeRoute([end]))
     const options = { signal: stop.signal, aboutToEnd: () => {} }
     const delivery = conversation.deliver(makeTask(['ok@example.test']), stuck, options)
-    await expect.poll(() => end.connections[0]?.commands.at(-1)).toBe('DATA')
+    await expect.poll(() => end.connections[0]?.commands.at(-1), PATIENT).toBe('DATA')
     stop.abort()
     expect(glance(await delivery)).toEqual(['deferred 4.3.0 crash'])
   })

@@ -6,18 +6,22 @@ import { createLogger, createMetrics } from '@sluice/runtime'
 import { type Conversations, createConversations } from '../conversations.ts'
 import type { Timeouts } from '../smtp-client.ts'
 
+/** For `expect.poll`, on a busy machine. */
+export const PATIENT = { timeout: 10_000 }
+
+/** The content of every message but where a test brings its own; dots to be stuffed included. */
 export const CONTENT = Buffer.from('From: a@example.test\r\nSubject: hello\r\n\r\nbody\r\n.\r\n..dots\r\n')
 
 const TIMEOUTS: Timeouts = {
-  connectMs: 2000,
-  greetingMs: 2000,
-  ehloMs: 2000,
-  tlsMs: 2000,
-  mailMs: 2000,
-  rcptMs: 2000,
-  dataMs: 2000,
-  blockMs: 2000,
-  dotMs: 2000,
+  connectMs: 10_000,
+  greetingMs: 10_000,
+  ehloMs: 10_000,
+  tlsMs: 10_000,
+  mailMs: 10_000,
+  rcptMs: 10_000,
+  dataMs: 10_000,
+  blockMs: 10_000,
+  dotMs: 10_000,
 }
 
 export const makeTask = (to: string[] | Task['to'], changes: Partial<Task> = {}): Task => ({
