@@ -1,0 +1,97 @@
+/** A gateway as `sluice up` runs it: its Redis, then its services, as processes or in this one; and the end of both. */
+import type { Config } from '@sluice/directory'
+import type { Listening, Log, RedisConfig } from '@sluice/runtime'
+import { type DataFolder, serviceMain } from '../data-folder.ts'
+import { awaitRedis, prepareRedis } from './own-redis.ts'
+import { createProcesses } from './processes.ts'
+import { type Running, SERVICES } from './services.ts'
+
+export type GatewayOptions = {
+  config: Config
+  /** Absolute path; null: the built-in config. */
+  configFile: string | null
+  data: DataFolder
+  singleProcess: boolean
+  env: NodeJS.ProcessEnv
+  log: Log
+}
+
+export type Gateway = {
+  /** Names of the services that run. */
+  services: string[]
+  redis: RedisConfig
+  listening: () => Map<string, Listening[]>
+  /** The gateway has come up: from now on what dies is started again, however often. */
+  settled: () => void
+  /** Rejects when a process has been given up. */
+  failure: Promise<never>
+  /** Ingress first, Redis last. */
+  stop: () => Promise<void>
+}
+
+/** A child may need a moment beyond its grace time to close what it has open. */
+const BEYOND_GRACE_MS = 3000
+
+const serviceEnv = (options: GatewayOptions, redis: RedisConfig, isOwn: boolean): NodeJS.ProcessEnv => {
+  const { env, configFile, data } = options
+  const config = configFile === null ? {} : { SLUICE_CONFIG: configFile }
+  const own = isOwn && redis.url !== null ? { SLUICE_REDIS_URL: redis.url, SLUICE_REDIS_PASSWORD_FILE: data.redisPassword } : {}
+  return { ...env, ...config, ...own, SLUICE_DATA: data.path }
+}
+
+/** Starts the services one after another in this process; those that have started are closed when one cannot. */
+const startHere = async (
+  options: GatewayOptions,
+  redis: RedisConfig,
+): Promise<{ names: string[]; running: Map<string, Running> }> => {
+  const config = { ...options.config, redis: { ...options.config.redis, ...redis } }
+  const running = new Map<string, Running>()
+  const closeAll = async (): Promise<void> => {
+    for (const service of [...running.values()].toReversed()) await service.close()
+  }
+  for (const { name, isNeeded, start } of SERVICES) {
+    if (!isNeeded(config)) continue
+    try {
+      running.set(name, await start(config, { log: options.log.child({ part: name }) }))
+    } catch (fault) {
+      await closeAll()
+      throw fault
+    }
+  }
+  return { names: [...running.keys()], running }
+}
+
+export const startGateway = async (options: GatewayOptions, signal: AbortSignal): Promise<Gateway> => {
+  const { config, data, env, log } = options
+  const processes = createProcesses(log)
+  const within = config.shutdownGraceMs + BEYOND_GRACE_MS
+  const isOwn = config.redis.url === null
+  try {
+    let redis: RedisConfig = { url: config.redis.url, password: config.redis.password }
+    if (isOwn) {
+      const own = await prepareRedis(data, env)
+      processes.start(own.spec)
+      await Promise.race([awaitRedis(own, signal), processes.failure])
+      redis = { url: own.url, password: own.password }
+    }
+    const common = { redis, settled: processes.settled, failure: processes.failure }
+    if (options.singleProcess) {
+      const { names, running } = await startHere(options, redis)
+      const stop = async (): Promise<void> => {
+        for (const service of [...running.values()].toReversed()) await service.close()
+        await processes.stop(within)
+      }
+      const listening = new Map([...running].map(([name, service]) => [name, service.listening]))
+      return { ...common, services: names, listening: () => listening, stop }
+    }
+    const names = SERVICES.filter(({ isNeeded }) => isNeeded(config)).map(({ name }) => name)
+    for (const name of names) {
+      const spec = { name, command: process.execPath, args: ['--no-warnings', serviceMain(name)], ipc: true }
+      processes.start({ ...spec, env: serviceEnv(options, redis, isOwn) })
+    }
+    return { ...common, services: names, listening: processes.listening, stop: () => processes.stop(within) }
+  } catch (fault) {
+    await processes.stop(within)
+    throw fault
+  }
+}
