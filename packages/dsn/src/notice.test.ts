@@ -178,6 +178,14 @@ describe('R-report: structure', () => {
   })
 })
 
+it('R-report: a reply in UTF-8 or without end keeps the status part in ASCII and in bounds', () => {
+  const results = [result('bob@example.org', rcpt(`550 5.1.1 Empfänger unbekannt ${'x'.repeat(10_000)}`))]
+  const { type, encoding, text } = read(input({ results })).parts[1]!
+  expect([type, encoding]).toEqual(['message/delivery-status', '7bit'])
+  expect(flat(text)).toContain('Diagnostic-Code: smtp; 550 5.1.1 Empf?nger unbekannt xxx')
+  expect(text.length).toBeLessThan(5000)
+})
+
 describe('R-causes: the text tells in words what happened and what to do', () => {
   it.each<[string, Outcome, RegExp]>([
     [
@@ -262,6 +270,7 @@ it('R-report: whatever far ends, senders and messages hold, three parts of seven
         )
         const notice = read(input({ results, transcript, content, envelope: envelope({ sizeBytes: content.length }) }))
         expect(notice.parts.length).toBe(3)
+        expect(notice.parts[1]!.encoding).toBe('7bit')
         expect(isSevenBit(notice.content)).toBe(true)
         expect(notice.parts[1]!.text.match(/^Final-Recipient:/gm)?.length).toBe(results.length)
       },
