@@ -7,25 +7,29 @@ import { parseMailCommand } from '@sluice/smtp'
 import { createReception, type Reception } from './reception.ts'
 import { takeRecipient } from './recipients.ts'
 import { ok, type Reply, refuse, refuseArguments } from './reply.ts'
-import { offersAuth, type Session, type Shared } from './session.ts'
+import { clientFields, offersAuth, type Session, type Shared } from './session.ts'
 
 export type Answer = Reply & {
   /** From now on the client sends content, for this. */
   reception?: Reception
+  /** The connection ends with it. */
+  close?: boolean
   /** Counts as a command that brings nothing forward (R-limits). */
   noop?: boolean
 }
 
 /** @param line the whole command as text, without its CRLF */
-export type Handler = (session: Session, line: string, shared: Shared) => Answer
+type Handler = (session: Session, line: string, shared: Shared) => Answer
 
+export const SHUTTING_DOWN = refuse(421, '4.3.2', 'shutdown', 'shutting down, try again later')
+const UNKNOWN = refuse(500, '5.5.2', 'syntax', 'command not known')
+const BROKEN = refuse(451, '4.3.0', 'store', 'internal error, try again later')
 const HELO_FIRST = refuse(503, '5.5.1', 'order', 'send EHLO first')
 const NESTED = refuse(503, '5.5.1', 'order', 'a mail transaction is under way already')
 const MAIL_FIRST = refuse(503, '5.5.1', 'order', 'send MAIL first')
 const RCPT_FIRST = refuse(503, '5.5.1', 'order', 'send RCPT first')
 const NO_RECIPIENTS = refuse(554, '5.5.1', 'order', 'no valid recipients')
 const AUTH_FIRST = refuse(530, '5.7.0', 'auth', 'authentication required')
-const NOT_NOW = refuse(421, '4.3.2', 'shutdown', 'shutting down, try again later')
 const SENDER_OK = ok(250, '2.1.0', 'sender ok')
 const GO_AHEAD = ok(354, null, 'end with <CRLF>.<CRLF>')
 
@@ -67,7 +71,7 @@ const ehlo: Handler = (session, line, { config }) => {
 }
 
 /** R-full and R-451: what cannot be kept is refused before its content is sent. */
-export const refuseToStore = (readiness: Readiness): Reply | null => {
+const refuseToStore = (readiness: Readiness): Reply | null => {
   switch (readiness.kind) {
     case 'ok':
       return null
@@ -80,8 +84,26 @@ export const refuseToStore = (readiness: Readiness): Reply | null => {
   }
 }
 
+const limit = (text: string): Reply => refuse(421, '4.7.0', 'limit', text)
+
+/** R-limits: what ends a session. */
+export const overLimit = (session: Session, { config }: Shared): Reply | null => {
+  if (session.errors >= config.limits.errors) return limit('too many errors')
+  return session.noops > config.limits.noops ? limit('too many commands without mail') : null
+}
+
+/**
+ * Instead of the greeting: R-limits, R-shutdown, and what refuseClient says.
+ * @param met the limit that this connection met
+ */
+export const refuseConnection = (met: 'connections' | 'connectionsPerClient' | null, shared: Shared): Reply | null => {
+  if (met === 'connections') return refuse(421, '4.3.2', 'limit', 'too many connections, try again later')
+  if (met !== null) return limit('too many connections from your address')
+  return shared.isDraining() ? SHUTTING_DOWN : refuseClient(shared.readiness())
+}
+
 /** At the greeting: a full store still takes clients (452 to MAIL later), one that keeps nothing does not. */
-export const refuseClient = (readiness: Readiness): Reply | null => {
+const refuseClient = (readiness: Readiness): Reply | null => {
   const refused = readiness.kind === 'full' ? null : refuseToStore(readiness)
   return refused === null ? null : { ...refused, code: 421 }
 }
@@ -115,7 +137,7 @@ const mail: Handler = (session, line, shared) => {
   if ((command.sizeBytes ?? 0) > sizeBytes) {
     return refuse(552, '5.3.4', 'size', `messages may have at most ${sizeBytes} bytes`)
   }
-  if (shared.isDraining()) return NOT_NOW
+  if (shared.isDraining()) return { ...SHUTTING_DOWN, close: true }
   const refused = refuseToStore(shared.readiness())
   if (refused !== null) return refused
   session.transaction = {
@@ -168,8 +190,12 @@ const help: Handler = () => ({
   noop: true,
 })
 
-/** Every verb but those that concern the connection itself. What is not here does not exist. */
-export const HANDLERS: ReadonlyMap<string, Handler> = new Map([
+const quit: Handler = () => ({ ...ok(221, '2.0.0', 'bye'), close: true })
+
+const http: Handler = () => ({ ...limit('this is SMTP, not HTTP'), close: true })
+
+/** Every verb but STARTTLS and AUTH, which concern the connection itself. What is not here does not exist. */
+const HANDLERS: ReadonlyMap<string, Handler> = new Map([
   ['HELO', helo],
   ['EHLO', ehlo],
   ['MAIL', mail],
@@ -180,4 +206,20 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map([
   ['VRFY', vrfy],
   ['EXPN', expn],
   ['HELP', help],
+  ['QUIT', quit],
+  // A web page that was made to speak to this port.
+  ...['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE', 'PATCH'].map((verb): [string, Handler] => [
+    verb,
+    http,
+  ]),
 ])
+
+/** @param verb in upper case */
+export const handleCommand = (verb: string, line: string, session: Session, shared: Shared): Answer => {
+  try {
+    return HANDLERS.get(verb)?.(session, line, shared) ?? UNKNOWN
+  } catch (error) {
+    shared.log.error('a command could not be handled', { error, verb, ...clientFields(session) })
+    return BROKEN
+  }
+}

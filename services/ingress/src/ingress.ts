@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { createCertificateWatch, readCertificate } from './certificate.ts'
+import { SHUTTING_DOWN } from './conversation.ts'
 import type { IngressDependencies, ListenerConfig } from './dependencies.ts'
 import { createEvents } from './events.ts'
 import { createConnectionLimits } from './limits.ts'
@@ -48,8 +49,8 @@ const openListener = async (
 
 const addressOf = (server: IngressServer): Listening => {
   const bound = server.server.address()
-  if (bound === null || typeof bound === 'string') throw new Error(`listener ${server.listener.name} is not bound to a port`)
-  return { name: server.listener.name, address: bound.address, port: bound.port }
+  if (bound === null || typeof bound === 'string') throw new Error(`listener ${server.own.listener.name} is not bound to a port`)
+  return { name: server.own.listener.name, address: bound.address, port: bound.port }
 }
 
 const shut = (server: IngressServer): Promise<void> =>
@@ -95,7 +96,7 @@ export const createIngress = (dependencies: IngressDependencies): Ingress => {
       for (const server of servers) for (const connection of server.clients) connection.drain()
       await untilQuiet(servers, graceMs)
       clearInterval(sweep)
-      for (const server of servers) for (const connection of server.clients) connection.endNow()
+      for (const server of servers) for (const connection of server.clients) connection.end(SHUTTING_DOWN)
       await Promise.all(servers.map(shut))
     },
   }

@@ -1,4 +1,6 @@
 /** What ingress knows of one connection: the client, and the mail transaction that is under way (RFC 5321 §3.3). */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Recipient } from '@sluice/contracts'
 import type { MailCommand } from '@sluice/smtp'
 import type { Destination } from '@sluice/spool'
@@ -56,3 +58,22 @@ export const mayRelay = (session: Session): boolean => session.trusted || sessio
 
 /** AUTH is offered under TLS only, and where the listener has it. */
 export const offersAuth = (session: Session): boolean => session.listener.auth !== 'off' && session.tls !== null
+
+/** A client that has just connected. */
+export const newSession = (listener: ListenerConfig, ip: string, { directory, now }: Shared): Session => ({
+  listener,
+  ip,
+  trusted: directory.isTrusted(ip),
+  tls: null,
+  user: null,
+  helo: null,
+  esmtp: false,
+  transaction: null,
+  errors: 0,
+  noops: 0,
+  startedAt: now(),
+})
+
+/** Protocol and cipher, null for plain text. */
+export const tlsOf = (socket: Socket): Session['tls'] =>
+  socket instanceof TLSSocket ? { version: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher().name } : null

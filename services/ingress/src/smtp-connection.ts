@@ -4,49 +4,48 @@
  *
  * Replies of a pipelined group leave in one write. Nothing is read from a client that does not read its replies.
  */
-import { isUtf8 } from 'node:buffer'
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { createSecureContext, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server/lib/smtp-server.js'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
+import { type CommandLine, createCommandLines } from './command-lines.ts'
 import { type ContentParser, createContentParser } from './content-parser.ts'
-import { type Answer, HANDLERS, refuseAuth, refuseClient, refuseStartTls } from './conversation.ts'
-import type { ListenerConfig } from './dependencies.ts'
-import type { ConnectionLimits } from './limits.ts'
+import {
+  type Answer,
+  handleCommand,
+  overLimit,
+  refuseAuth,
+  refuseConnection,
+  refuseStartTls,
+  SHUTTING_DOWN,
+} from './conversation.ts'
 import type { Reception } from './reception.ts'
 import { formatReply, ok, type Reply, refuse } from './reply.ts'
-import { clientFields, type Session, type Shared } from './session.ts'
+import { type IngressServerOptions, secureContexts, serverOptions } from './server-options.ts'
+import { clientFields, newSession, type Session, type Shared, tlsOf } from './session.ts'
 
-const LF = 0x0a
-const CR = 0x0d
 const NOTHING = Buffer.alloc(0)
 /** Commands handled before others get their turn. */
 const COMMANDS_PER_TURN = 100
-/** Garbage without a line end that is read before the connection is closed. */
-const MAX_SKIPPED_BYTES = 64 * 1024
-const HTTP = new Set(['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE', 'PATCH'])
 
-const SHUTTING_DOWN = refuse(421, '4.3.2', 'shutdown', 'shutting down, try again later')
 const TIMED_OUT = refuse(421, '4.4.2', 'timeout', 'too slow, closing the connection')
 const TOO_EARLY = refuse(554, '5.5.1', 'early-talker', 'you spoke before the greeting')
 const BAD_LINE = refuse(500, '5.5.2', 'line-ends', 'commands are UTF-8 text and end with CRLF')
 const TOO_LONG = refuse(500, '5.5.2', 'limit', 'line too long')
-const UNKNOWN = refuse(500, '5.5.2', 'syntax', 'command not known')
-const BROKEN = refuse(451, '4.3.0', 'store', 'internal error, try again later')
-const limit = (text: string): Reply => refuse(421, '4.7.0', 'limit', text)
+const ENDLESS = refuse(421, '4.7.0', 'limit', 'line too long')
 
-/** Splits what the client sends into lines and content. */
+/** R-smuggle, R-dots: command-lines.ts says what a command is, content-parser.ts what content is and where it ends. */
 class IngressStream extends SMTPStream {
   readonly connection: IngressConnection
-  pending: Buffer = NOTHING
-  skippedBytes = 0
+  readonly lines: ReturnType<typeof createCommandLines>
   parser: ContentParser | null = null
 
-  constructor(connection: IngressConnection) {
+  constructor(connection: IngressConnection, maxLineBytes: number) {
     super()
     this.connection = connection
+    this.lines = createCommandLines(maxLineBytes)
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: (error?: Error | null) => void): void {
@@ -60,50 +59,22 @@ class IngressStream extends SMTPStream {
     }
   }
 
-  /** R-smuggle: a command ends with CRLF; with LF alone, or with CR or NUL in it, it is refused and never runs. */
   async commands(chunk: Buffer): Promise<Buffer> {
-    const data = this.pending.length === 0 ? chunk : Buffer.concat([this.pending, chunk])
-    this.pending = NOTHING
-    let from = 0
+    this.lines.feed(chunk)
     for (let count = 1; !this.isClosed; count++) {
-      const end = data.indexOf(LF, from)
-      if (end === -1) return this.keep(data.subarray(from))
-      const line = data.subarray(from, end)
-      from = end + 1
-      const wait = this.line(line)
+      const line = this.lines.next()
+      if (line === null) return NOTHING
+      const wait = this.connection.take(line)
       if (wait !== undefined) await wait
       if (this.connection.reception !== null) {
         this.parser = createContentParser(this.connection.shared.config.bareLineFeeds)
-        return data.subarray(from)
+        return this.lines.takeRest()
       }
       if (count % COMMANDS_PER_TURN === 0) await nextTurn()
     }
     return NOTHING
   }
 
-  line(line: Buffer): Promise<void> | undefined {
-    if (this.skippedBytes > 0) {
-      this.skippedBytes = 0
-      return undefined
-    }
-    const last = line.length - 1
-    if (last >= this.connection.shared.config.limits.commandLineBytes) return this.connection.badLine(TOO_LONG)
-    if (line[last] !== CR || line.indexOf(CR) !== last || line.includes(0) || !isUtf8(line))
-      return this.connection.badLine(BAD_LINE)
-    return this.connection.command(line.toString('utf8', 0, last))
-  }
-
-  /** R-limits: a line that does not end is not kept. */
-  keep(rest: Buffer): Buffer {
-    if (this.skippedBytes > 0 || rest.length > this.connection.shared.config.limits.commandLineBytes) {
-      if (this.skippedBytes === 0) this.connection.badLine(TOO_LONG)
-      this.skippedBytes += rest.length
-      if (this.skippedBytes > MAX_SKIPPED_BYTES) this.connection.end(limit('line too long'))
-    } else this.pending = Buffer.from(rest)
-    return NOTHING
-  }
-
-  /** R-dots, R-smuggle: the content parser says what is content, and where it ends. */
   async content(chunk: Buffer, reception: Reception): Promise<Buffer> {
     const parser = this.parser ?? createContentParser('reject')
     const { content, rest } = parser.feed(chunk)
@@ -126,38 +97,18 @@ export class IngressConnection extends SMTPConnection {
   constructor(server: IngressServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options)
     this.server = server
-    this.shared = server.shared
-    this.state = {
-      listener: server.listener,
-      ip: this.remoteAddress,
-      trusted: this.shared.directory.isTrusted(this.remoteAddress),
-      tls: null,
-      user: null,
-      helo: null,
-      esmtp: false,
-      transaction: null,
-      errors: 0,
-      noops: 0,
-      startedAt: this.shared.now(),
-    }
-    this.noteTls()
-  }
-
-  noteTls(): void {
-    const socket = this._socket
-    if (socket instanceof TLSSocket) this.state.tls = { version: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher().name }
+    this.shared = server.own.shared
+    this.state = newSession(server.own.listener, this.remoteAddress, this.shared)
+    this.state.tls = tlsOf(this._socket)
   }
 
   /** R-banner: no wait, only a turn of the event loop, in which early talkers show themselves. R-limits, R-shutdown. */
   override init(): void {
     this._setListeners(() => {
-      const met = this.server.limits.enter(this.state.ip)
+      const met = this.server.own.limits.enter(this.state.ip)
       this.counted = met === null
       this.shared.events.connection({ listener: this.state.listener.name, client: this.state.ip })
-      if (met === 'connections') return this.end(refuse(421, '4.3.2', 'limit', 'too many connections, try again later'))
-      if (met !== null) return this.end(limit('too many connections from your address'))
-      if (this.shared.isDraining()) return this.end(SHUTTING_DOWN)
-      const refused = refuseClient(this.shared.readiness())
+      const refused = refuseConnection(met, this.shared)
       if (refused !== null) return this.end(refused)
       setImmediate(() => {
         if (!this._closing && !this._closed) this.connectionReady()
@@ -166,7 +117,7 @@ export class IngressConnection extends SMTPConnection {
   }
 
   override _createParser(): SMTPStream {
-    return new IngressStream(this)
+    return new IngressStream(this, (this._server as IngressServer).own.shared.config.limits.commandLineBytes)
   }
 
   /** Replies of the library itself (greeting, SASL): its codes, our way to the client. */
@@ -222,35 +173,22 @@ export class IngressConnection extends SMTPConnection {
     }
   }
 
-  badLine(reply: Reply): undefined {
+  /** R-order: only what conversation.ts knows, and what concerns the connection itself, is ever answered. */
+  take(line: CommandLine): Promise<void> | undefined {
+    if (!this._ready) return void this.end(TOO_EARLY)
+    if (line.kind === 'command') return this.command(line.text)
     this._nextHandler = false
-    if (!this._ready) this.end(TOO_EARLY)
-    else this.answer(reply)
+    return void (line.kind === 'endless' ? this.end(ENDLESS) : this.answer(line.kind === 'broken' ? BAD_LINE : TOO_LONG))
   }
 
-  /** R-order: only what conversation.ts knows, and what concerns the connection itself, is ever answered. */
   command(line: string): Promise<void> | undefined {
-    if (!this._ready) return void this.end(TOO_EARLY)
     if (this.shared.isDraining() && this.state.transaction === null) return void this.end(SHUTTING_DOWN)
     if (this._nextHandler !== false) return this.continueAuth(line)
     const space = line.indexOf(' ')
     const verb = (space === -1 ? line : line.slice(0, space)).toUpperCase()
     if (verb === 'AUTH') return this.auth(line)
     if (verb === 'STARTTLS') return void this.startTls(line)
-    if (verb === 'QUIT') return void this.end(ok(221, '2.0.0', 'bye'))
-    if (HTTP.has(verb)) return void this.end(limit('this is SMTP, not HTTP'))
-    return void this.answer(this.handle(verb, line))
-  }
-
-  handle(verb: string, line: string): Answer {
-    const handler = HANDLERS.get(verb)
-    if (handler === undefined) return UNKNOWN
-    try {
-      return handler(this.state, line, this.shared)
-    } catch (error) {
-      this.shared.log.error('a command could not be handled', { error, verb, ...clientFields(this.state) })
-      return BROKEN
-    }
+    return void this.answer(handleCommand(verb, line, this.state, this.shared))
   }
 
   /** R-limits: errors and commands that bring nothing forward. */
@@ -258,9 +196,9 @@ export class IngressConnection extends SMTPConnection {
     this.respond(answer)
     this.reception = answer.reception ?? null
     if (answer.noop === true) this.state.noops++
-    const { limits } = this.shared.config
-    if (this.state.errors >= limits.errors) this.end(limit('too many errors'))
-    else if (this.state.noops > limits.noops) this.end(limit('too many commands without mail'))
+    const over = overLimit(this.state, this.shared)
+    if (answer.close === true) this.close()
+    else if (over !== null) this.end(over)
   }
 
   /** The reply to a message. */
@@ -283,12 +221,11 @@ export class IngressConnection extends SMTPConnection {
     }
     this.answer(ok(220, '2.0.0', 'go ahead'))
     this.flush()
-    this.server.refreshCertificate()
+    this.server.own.refreshCertificate()
     this.upgrade(
       () => {},
       () => {
-        Object.assign(this.state, { user: null, helo: null, esmtp: false, transaction: null })
-        this.noteTls()
+        Object.assign(this.state, { user: null, helo: null, esmtp: false, transaction: null, tls: tlsOf(this._socket) })
       },
     )
   }
@@ -308,7 +245,8 @@ export class IngressConnection extends SMTPConnection {
   async sasl(step: (done: () => void) => void): Promise<void> {
     await this.busyWith(new Promise<void>((resolve) => step(resolve)))
     this.state.user = typeof this.session.user === 'string' ? this.session.user : null
-    if (this.state.errors >= this.shared.config.limits.errors) this.end(limit('too many errors'))
+    const over = overLimit(this.state, this.shared)
+    if (over !== null) this.end(over)
   }
 
   override _onTimeout(): void {
@@ -327,72 +265,34 @@ export class IngressConnection extends SMTPConnection {
     if (this.state.transaction === null && this.reception === null && this.busy === 0) this.end(SHUTTING_DOWN)
   }
 
-  /** R-shutdown: the grace time is over. */
-  endNow(): void {
-    this.end(SHUTTING_DOWN)
-  }
-
   override _onClose(): void {
     super._onClose()
     this.server.clients.delete(this)
     this.reception?.abort()
     this.reception = null
-    if (this.counted) this.server.limits.leave(this.state.ip)
+    if (this.counted) this.server.own.limits.leave(this.state.ip)
     this.counted = false
   }
 }
 
-export type IngressServerOptions = {
-  shared: Shared
-  listener: ListenerConfig
-  limits: ConnectionLimits
-  certificate: { key: string; cert: string } | null
-  /** Called at each handshake: has the certificate changed? */
-  refreshCertificate: () => void
-}
-
 export class IngressServer extends SMTPServer {
-  readonly shared: Shared
-  readonly listener: ListenerConfig
-  readonly limits: ConnectionLimits
-  readonly refreshCertificate: () => void
+  readonly own: IngressServerOptions
   /** Clients in conversation. */
   readonly clients = new Set<IngressConnection>()
   /** Every socket that is open, also while it is being closed. */
   readonly sockets = new Set<Socket>()
 
-  constructor({ shared, listener, limits, certificate, refreshCertificate }: IngressServerOptions) {
-    super({
-      name: shared.config.hostname,
-      logger: false,
-      secure: listener.implicitTls,
-      disableReverseLookup: true,
-      hideENHANCEDSTATUSCODES: false,
-      authMethods: ['PLAIN', 'LOGIN'],
-      socketTimeout: shared.config.limits.idleMs,
-      ...certificate,
-      onAuth: ({ username = '', password }, _session, done) => {
-        shared.directory.authenticate(username, password ?? '').then(
-          (user) => done(null, user === null ? {} : { user }),
-          () => done(Object.assign(new Error('accounts cannot be read, try again later'), { responseCode: 454 })),
-        )
-      },
-    } satisfies SMTPServerOptions)
-    this.shared = shared
-    this.listener = listener
-    this.limits = limits
-    this.refreshCertificate = refreshCertificate
+  constructor(options: IngressServerOptions) {
+    super(serverOptions(options))
+    this.own = options
+    const { shared, listener } = options
     this.on('error', (error) => shared.log.info('a connection failed', { listener: listener.name, error }))
   }
 
   /** The library's own key is published with it: without a certificate of ours there is no TLS at all. */
   override updateSecureContext(options?: SMTPServerOptions | null): void {
     Object.assign(this.options, options)
-    const { key, cert } = this.options
-    this.secureContext = new Map()
-    if (key !== undefined && cert !== undefined) {
-      this.secureContext.set('*', createSecureContext({ key, cert, minVersion: 'TLSv1.2' }))
-    }
+    this.secureContext = secureContexts(this.options)
   }
 
   override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
@@ -402,7 +302,7 @@ export class IngressServer extends SMTPServer {
     this.sockets.add(socket)
     socket.once('close', () => {
       this.sockets.delete(socket)
-      this.shared.events.disconnection({ listener: this.listener.name })
+      this.own.shared.events.disconnection({ listener: this.own.listener.name })
     })
     connection.on('error', (error: Error) => this._onError(error))
     connection.init()
