@@ -92,6 +92,13 @@ export const overLimit = (session: Session, { config }: Shared): Reply | null =>
   return session.noops > config.limits.noops ? limit('too many commands without mail') : null
 }
 
+/** What is no command at all (command-lines.ts). */
+export const refuseLine = (kind: 'broken' | 'too-long' | 'endless'): Answer => {
+  if (kind === 'broken') return refuse(500, '5.5.2', 'line-ends', 'commands are UTF-8 text and end with CRLF')
+  if (kind === 'too-long') return refuse(500, '5.5.2', 'limit', 'line too long')
+  return { ...limit('line too long'), close: true }
+}
+
 /**
  * Instead of the greeting: R-limits, R-shutdown, and what refuseClient says.
  * @param met the limit that this connection met

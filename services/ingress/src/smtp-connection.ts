@@ -12,15 +12,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server/lib/smtp-server.
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { type CommandLine, createCommandLines } from './command-lines.ts'
 import { type ContentParser, createContentParser } from './content-parser.ts'
-import {
-  type Answer,
-  handleCommand,
-  overLimit,
-  refuseAuth,
-  refuseConnection,
-  refuseStartTls,
-  SHUTTING_DOWN,
-} from './conversation.ts'
+import * as conversation from './conversation.ts'
 import type { Reception } from './reception.ts'
 import { formatReply, ok, type Reply, refuse } from './reply.ts'
 import { type IngressServerOptions, secureContexts, serverOptions } from './server-options.ts'
@@ -32,9 +24,7 @@ const COMMANDS_PER_TURN = 100
 
 const TIMED_OUT = refuse(421, '4.4.2', 'timeout', 'too slow, closing the connection')
 const TOO_EARLY = refuse(554, '5.5.1', 'early-talker', 'you spoke before the greeting')
-const BAD_LINE = refuse(500, '5.5.2', 'line-ends', 'commands are UTF-8 text and end with CRLF')
-const TOO_LONG = refuse(500, '5.5.2', 'limit', 'line too long')
-const ENDLESS = refuse(421, '4.7.0', 'limit', 'line too long')
+const INTERNAL = refuse(421, '4.3.0', 'store', 'internal error, try again later')
 
 /** R-smuggle, R-dots: command-lines.ts says what a command is, content-parser.ts what content is and where it ends. */
 class IngressStream extends SMTPStream {
@@ -108,7 +98,7 @@ export class IngressConnection extends SMTPConnection {
       const met = this.server.own.limits.enter(this.state.ip)
       this.counted = met === null
       this.shared.events.connection({ listener: this.state.listener.name, client: this.state.ip })
-      const refused = refuseConnection(met, this.shared)
+      const refused = conversation.refuseConnection(met, this.shared)
       if (refused !== null) return this.end(refused)
       setImmediate(() => {
         if (!this._closing && !this._closed) this.connectionReady()
@@ -117,7 +107,13 @@ export class IngressConnection extends SMTPConnection {
   }
 
   override _createParser(): SMTPStream {
-    return new IngressStream(this, (this._server as IngressServer).own.shared.config.limits.commandLineBytes)
+    const { config, log } = (this._server as IngressServer).own.shared
+    const parser = new IngressStream(this, config.limits.commandLineBytes)
+    parser.on('error', (error) => {
+      log.error('a session failed', { error, ...clientFields(this.state) })
+      this.end(INTERNAL)
+    })
+    return parser
   }
 
   /** Replies of the library itself (greeting, SASL): its codes, our way to the client. */
@@ -178,25 +174,25 @@ export class IngressConnection extends SMTPConnection {
     if (!this._ready) return void this.end(TOO_EARLY)
     if (line.kind === 'command') return this.command(line.text)
     this._nextHandler = false
-    return void (line.kind === 'endless' ? this.end(ENDLESS) : this.answer(line.kind === 'broken' ? BAD_LINE : TOO_LONG))
+    return void this.answer(conversation.refuseLine(line.kind))
   }
 
   command(line: string): Promise<void> | undefined {
-    if (this.shared.isDraining() && this.state.transaction === null) return void this.end(SHUTTING_DOWN)
+    if (this.shared.isDraining() && this.state.transaction === null) return void this.end(conversation.SHUTTING_DOWN)
     if (this._nextHandler !== false) return this.continueAuth(line)
     const space = line.indexOf(' ')
     const verb = (space === -1 ? line : line.slice(0, space)).toUpperCase()
     if (verb === 'AUTH') return this.auth(line)
     if (verb === 'STARTTLS') return void this.startTls(line)
-    return void this.answer(handleCommand(verb, line, this.state, this.shared))
+    return void this.answer(conversation.handleCommand(verb, line, this.state, this.shared))
   }
 
   /** R-limits: errors and commands that bring nothing forward. */
-  answer(answer: Answer): void {
+  answer(answer: conversation.Answer): void {
     this.respond(answer)
     this.reception = answer.reception ?? null
     if (answer.noop === true) this.state.noops++
-    const over = overLimit(this.state, this.shared)
+    const over = conversation.overLimit(this.state, this.shared)
     if (answer.close === true) this.close()
     else if (over !== null) this.end(over)
   }
@@ -209,12 +205,12 @@ export class IngressConnection extends SMTPConnection {
       this.state.noops = 0
     }
     this.answer(reply)
-    if (this.shared.isDraining()) this.end(SHUTTING_DOWN)
+    if (this.shared.isDraining()) this.end(conversation.SHUTTING_DOWN)
   }
 
   /** RFC 3207. Whatever came behind STARTTLS in plain text is dropped by the library, with the parser that held it. */
   startTls(line: string): void {
-    const refused = refuseStartTls(this.state, line)
+    const refused = conversation.refuseStartTls(this.state, line)
     if (refused !== null) {
       this.answer(refused)
       return
@@ -231,7 +227,7 @@ export class IngressConnection extends SMTPConnection {
   }
 
   auth(line: string): Promise<void> | undefined {
-    const refused = refuseAuth(this.state)
+    const refused = conversation.refuseAuth(this.state)
     if (refused !== null) return void this.answer(refused)
     return this.sasl((done) => this.handler_AUTH(Buffer.from(line), done))
   }
@@ -245,7 +241,7 @@ export class IngressConnection extends SMTPConnection {
   async sasl(step: (done: () => void) => void): Promise<void> {
     await this.busyWith(new Promise<void>((resolve) => step(resolve)))
     this.state.user = typeof this.session.user === 'string' ? this.session.user : null
-    const over = overLimit(this.state, this.shared)
+    const over = conversation.overLimit(this.state, this.shared)
     if (over !== null) this.end(over)
   }
 
@@ -262,7 +258,7 @@ export class IngressConnection extends SMTPConnection {
 
   /** R-shutdown: idle clients leave at once, running transactions may finish. */
   drain(): void {
-    if (this.state.transaction === null && this.reception === null && this.busy === 0) this.end(SHUTTING_DOWN)
+    if (this.state.transaction === null && this.reception === null && this.busy === 0) this.end(conversation.SHUTTING_DOWN)
   }
 
   override _onClose(): void {
