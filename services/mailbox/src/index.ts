@@ -1,2 +1,1 @@
-export { accountFolder } from './account-folder.ts'
 export { type StartedMailbox, startMailbox } from './start.ts'

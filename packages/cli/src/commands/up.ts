@@ -33,7 +33,7 @@ const OPTIONS = {
 } as const
 
 /**
- * Aborts with the first SIGINT or SIGTERM. The same Ctrl-C may come twice, through npm for one; only one that comes later
+ * Aborts with the first SIGINT, SIGTERM or SIGHUP, or when nobody reads standard output any more. The same Ctrl-C may come twice, through npm for one; only one that comes later
  * means impatience, and ends this process at once. The services end by themselves then.
  */
 const stopSignal = (): AbortSignal => {
@@ -44,8 +44,8 @@ const stopSignal = (): AbortSignal => {
     if (!stop.signal.aborted) firstAt = performance.now()
     stop.abort()
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+  process.stdout.on('error', () => stop.abort())
   return stop.signal
 }
 

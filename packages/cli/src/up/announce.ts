@@ -1,7 +1,7 @@
 /** What `sluice up` tells people once everything runs: where it listens, how to send a first mail, and where that lands. */
 import { dirname, join } from 'node:path'
 import type { Config } from '@sluice/directory'
-import { accountFolder } from '@sluice/mailbox'
+import { accountFolder } from '@sluice/mailbox/account-folder'
 import { formatAddress, type Listening } from '@sluice/runtime'
 
 const shown = ({ address, port }: Listening): string => formatAddress({ host: address, port })

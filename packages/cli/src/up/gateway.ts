@@ -1,7 +1,7 @@
 /** A gateway as `sluice up` runs it: its Redis, then its services, as processes or in this one; and the end of both. */
 import type { Config } from '@sluice/directory'
 import type { Listening, Log, RedisConfig } from '@sluice/runtime'
-import { type DataFolder, serviceMain } from '../data-folder.ts'
+import { COMPILE_CACHE, type DataFolder, serviceMain } from '../data-folder.ts'
 import { awaitRedis, prepareRedis } from './own-redis.ts'
 import { createProcesses } from './processes.ts'
 import { type Running, SERVICES } from './services.ts'
@@ -36,7 +36,7 @@ const serviceEnv = (options: GatewayOptions, redis: RedisConfig, isOwn: boolean)
   const { env, configFile, data } = options
   const config = configFile === null ? {} : { SLUICE_CONFIG: configFile }
   const own = isOwn && redis.url !== null ? { SLUICE_REDIS_URL: redis.url, SLUICE_REDIS_PASSWORD_FILE: data.redisPassword } : {}
-  return { ...env, ...config, ...own, SLUICE_DATA: data.path }
+  return { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env, ...config, ...own, SLUICE_DATA: data.path }
 }
 
 /** Starts the services one after another in this process; those that have started are closed when one cannot. */
@@ -49,9 +49,10 @@ const startHere = async (
   const closeAll = async (): Promise<void> => {
     for (const service of [...running.values()].toReversed()) await service.close()
   }
-  for (const { name, isNeeded, start } of SERVICES) {
+  for (const { name, isNeeded, load } of SERVICES) {
     if (!isNeeded(config)) continue
     try {
+      const start = await load()
       running.set(name, await start(config, { log: options.log.child({ part: name }) }))
     } catch (fault) {
       await closeAll()

@@ -1,18 +1,19 @@
-/** The services of a gateway, in the order in which they start; they stop in the opposite one, so that ingress is the first. */
-import { startDeliveryAgent } from '@sluice/delivery-agent'
+/**
+ * The services of a gateway, in the order in which they start; they stop in the opposite one, so that ingress is the first.
+ * Their code is loaded only where they run: the supervisor of processes does without.
+ */
 import type { Config } from '@sluice/directory'
-import { startIngress } from '@sluice/ingress'
-import { startMailbox } from '@sluice/mailbox'
 import type { Listening, Log } from '@sluice/runtime'
-import { startSpooler } from '@sluice/spooler'
 
 export type Running = { listening: Listening[]; close: () => Promise<void> }
+
+type Start = (config: Config, options: { log: Log }) => Promise<Running>
 
 export type Service = {
   name: 'mailbox' | 'delivery-agent' | 'spooler' | 'ingress'
   isNeeded: (config: Config) => boolean
   /** For --single-process. */
-  start: (config: Config, options: { log: Log }) => Promise<Running>
+  load: () => Promise<Start>
 }
 
 const always = (): boolean => true
@@ -21,8 +22,8 @@ const always = (): boolean => true
 const keepsMail = (config: Config): boolean => config.accounts.length > 0 || config.routes.some(({ type }) => type === 'local')
 
 export const SERVICES: readonly Service[] = [
-  { name: 'mailbox', isNeeded: keepsMail, start: startMailbox },
-  { name: 'delivery-agent', isNeeded: always, start: startDeliveryAgent },
-  { name: 'spooler', isNeeded: always, start: startSpooler },
-  { name: 'ingress', isNeeded: always, start: startIngress },
+  { name: 'mailbox', isNeeded: keepsMail, load: async () => (await import('@sluice/mailbox')).startMailbox },
+  { name: 'delivery-agent', isNeeded: always, load: async () => (await import('@sluice/delivery-agent')).startDeliveryAgent },
+  { name: 'spooler', isNeeded: always, load: async () => (await import('@sluice/spooler')).startSpooler },
+  { name: 'ingress', isNeeded: always, load: async () => (await import('@sluice/ingress')).startIngress },
 ]
