@@ -23,7 +23,7 @@ export type CertificateWatch = {
   onError: (error: unknown) => void
 }
 
-/** @returns a function for each handshake: it looks whether the files have changed, at most every ten seconds, and never waits */
+/** @returns a function to call at each connection: it looks whether the files have changed, at most every ten seconds, and never waits */
 export const createCertificateWatch = async ({ files, now, apply, onError }: CertificateWatch): Promise<() => void> => {
   let known = await changedAt(files)
   let checkedAt = now()

@@ -11,7 +11,7 @@ export type IngressServerOptions = {
   listener: ListenerConfig
   limits: ConnectionLimits
   certificate: Certificate | null
-  /** Called at each handshake: has the certificate changed? */
+  /** Called at each connection: has the certificate changed? */
   refreshCertificate: () => void
 }
 
@@ -23,6 +23,8 @@ export const serverOptions = ({ shared, listener, certificate }: IngressServerOp
   disableReverseLookup: true,
   hideENHANCEDSTATUSCODES: false,
   authMethods: ['PLAIN', 'LOGIN'],
+  // Of implicit TLS: handshakes at once; limits.ts counts what comes after.
+  maxClients: shared.config.limits.connections,
   socketTimeout: shared.config.limits.idleMs,
   ...certificate,
   onAuth: ({ username = '', password }, _session, done) => {

@@ -183,7 +183,7 @@ export class IngressConnection extends SMTPConnection {
     const space = line.indexOf(' ')
     const verb = (space === -1 ? line : line.slice(0, space)).toUpperCase()
     if (verb === 'AUTH') return this.auth(line)
-    if (verb === 'STARTTLS') return void this.startTls(line)
+    if (verb === 'STARTTLS') return this.startTls(line)
     return void this.answer(conversation.handleCommand(verb, line, this.state, this.shared))
   }
 
@@ -200,24 +200,17 @@ export class IngressConnection extends SMTPConnection {
   /** The reply to a message. */
   received(reply: Reply): void {
     this.reception = null
-    if (reply.code === 250) {
-      this.state.errors = 0
-      this.state.noops = 0
-    }
+    if (reply.code === 250) Object.assign(this.state, { errors: 0, noops: 0 })
     this.answer(reply)
     if (this.shared.isDraining()) this.end(conversation.SHUTTING_DOWN)
   }
 
   /** RFC 3207. Whatever came behind STARTTLS in plain text is dropped by the library, with the parser that held it. */
-  startTls(line: string): void {
+  startTls(line: string): undefined {
     const refused = conversation.refuseStartTls(this.state, line)
-    if (refused !== null) {
-      this.answer(refused)
-      return
-    }
+    if (refused !== null) return void this.answer(refused)
     this.answer(ok(220, '2.0.0', 'go ahead'))
     this.flush()
-    this.server.own.refreshCertificate()
     this.upgrade(
       () => {},
       () => {
@@ -301,6 +294,7 @@ export class IngressServer extends SMTPServer {
       this.own.shared.events.disconnection({ listener: this.own.listener.name })
     })
     connection.on('error', (error: Error) => this._onError(error))
+    this.own.refreshCertificate()
     connection.init()
   }
 }
