@@ -44,8 +44,8 @@ const startProcess = async (): Promise<void> => {
   ports = Object.fromEntries(listening.map(({ name, port }) => [name, port]))
   await vi.waitFor(async () => expect(await statusOf('readyz')).toBe(200), { timeout: 10_000 })
 }
-const statusOf = async (path: string): Promise<number> => (await fetch(`http://127.0.0.1:${ports['http']}/${path}`)).status
-const port = (): number => ports['smtp'] ?? 0
+const statusOf = async (path: string): Promise<number> => (await fetch(`http://127.0.0.1:${ports.http}/${path}`)).status
+const port = (): number => ports.smtp ?? 0
 
 beforeAll(async () => {
   redis = await startRedis()
