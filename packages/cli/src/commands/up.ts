@@ -66,8 +66,14 @@ const announce = (gateway: Gateway, config: Config, data: string, json: boolean,
 
 /** From the start to the signal that ends it. Rejects when a service is given up. */
 const serve = async (gateway: Gateway, options: GatewayOptions, json: boolean, signal: AbortSignal, io: Io): Promise<void> => {
-  const onWait = (service: string, reason: string): void => options.log.warn('not ready yet', { service, reason })
-  await Promise.race([awaitReady(gateway.services, gateway.listening, signal, onWait), gateway.failure])
+  const onWait = (process: string, reason: string): void => options.log.warn('not ready yet', { process, reason })
+  const over = new AbortController()
+  const until = AbortSignal.any([signal, over.signal])
+  try {
+    await Promise.race([awaitReady(gateway.services, gateway.listening, until, onWait), gateway.failure])
+  } finally {
+    over.abort()
+  }
   gateway.settled()
   announce(gateway, options.config, options.data.path, json, io)
   await Promise.race([aborted(signal), gateway.failure])

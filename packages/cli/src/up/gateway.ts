@@ -67,12 +67,13 @@ export const startGateway = async (options: GatewayOptions, signal: AbortSignal)
   const processes = createProcesses(log)
   const within = config.shutdownGraceMs + BEYOND_GRACE_MS
   const isOwn = config.redis.url === null
+  const over = new AbortController()
   try {
     let redis: RedisConfig = { url: config.redis.url, password: config.redis.password }
     if (isOwn) {
       const own = await prepareRedis(data, env)
       processes.start(own.spec)
-      await Promise.race([awaitRedis(own, signal), processes.failure])
+      await Promise.race([awaitRedis(own, AbortSignal.any([signal, over.signal])), processes.failure])
       redis = { url: own.url, password: own.password }
     }
     const common = { redis, settled: processes.settled, failure: processes.failure }
@@ -92,6 +93,7 @@ export const startGateway = async (options: GatewayOptions, signal: AbortSignal)
     }
     return { ...common, services: names, listening: processes.listening, stop: () => processes.stop(within) }
   } catch (fault) {
+    over.abort()
     await processes.stop(within)
     throw fault
   }
