@@ -117,7 +117,8 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
       results: results.map((result) => ({ ...result, host: report.host, lastAttemptAt: startedAt })),
       transcript: report.transcript,
       content: attempted.content,
-      dsnPassed: report.dsnPassed,
+      // Our own mailbox offers DSN to learn ORCPT; the report of a final delivery is ours to make.
+      dsnPassed: report.dsnPassed && route?.type !== 'local',
       delayDue,
       willRetryUntil: firstAt + scheduleSpanMs(schedule),
     })
