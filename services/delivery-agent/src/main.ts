@@ -5,6 +5,6 @@ import { startDeliveryAgent } from './start.ts'
 
 await runService('delivery-agent', async () => {
   const config = await loadServiceConfig(process.env)
-  const { close, log } = await startDeliveryAgent(config)
-  return { stop: close, shutdownGraceMs: config.shutdownGraceMs, log }
+  const { close, listening, log } = await startDeliveryAgent(config)
+  return { stop: close, shutdownGraceMs: config.shutdownGraceMs, listening, log }
 })

@@ -5,6 +5,6 @@ import { startSpooler } from './start.ts'
 
 await runService('spooler', async () => {
   const config = await loadServiceConfig(process.env)
-  const { close, log } = await startSpooler(config)
-  return { stop: close, shutdownGraceMs: config.shutdownGraceMs, log }
+  const { close, listening, log } = await startSpooler(config)
+  return { stop: close, shutdownGraceMs: config.shutdownGraceMs, listening, log }
 })
