@@ -1,5 +1,5 @@
 /** A connection to the spool for one command: where it is comes from --config, --data or --redis. */
-import { loadConfig } from '@sluice/directory'
+import { createDirectory, type Directory, loadConfig } from '@sluice/directory'
 import { connectRedis, type Log } from '@sluice/runtime'
 import { createTrace, createVerbs, type Trace, type Verbs } from '@sluice/spool'
 import type { Io } from './command.ts'
@@ -19,7 +19,7 @@ export const SPOOL_HELP = `  --config FILE   the gateway's config; the built-in 
   --json          for programs`
 
 export type SpoolOptions = { config?: string | undefined; data?: string | undefined; redis?: string | undefined }
-export type OpenSpool = { verbs: Verbs; trace: (id: string) => Promise<Trace | null> }
+export type OpenSpool = { verbs: Verbs; trace: (id: string) => Promise<Trace | null>; directory: Directory }
 
 const ANSWER_WITHIN_MS = 5000
 const quiet: Log = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet }
@@ -43,7 +43,7 @@ export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: O
       })
     })
     const spool = { redis, lanes: config.redis.lanes, now: Date.now }
-    return await use({ verbs: createVerbs(spool), trace: createTrace(spool) })
+    return await use({ verbs: createVerbs(spool), trace: createTrace(spool), directory: createDirectory(config) })
   } finally {
     redis.disconnect()
   }

@@ -1,7 +1,15 @@
 /** `sluice hold` and `sluice release`: a destination's mail waits until you say so. */
 import { parseArgs } from 'node:util'
 import { type Command, EXIT, UsageError } from '../command.ts'
-import { SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
+import { type OpenSpool, SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
+
+/** What is wrong with a name, in words; null when mail can wait there. */
+const problemOf = async ({ directory, verbs }: OpenSpool, name: string): Promise<string | null> => {
+  if (directory.routeOf(name) !== null) return null
+  if ((await verbs.queue()).some(({ destination }) => destination === name)) return null
+  const leads = name.includes('.') ? directory.destinationOf({ address: `postmaster@${name}` }) : null
+  return `there is no destination ${name}${leads === null ? '' : `; mail for it goes to ${leads}`}`
+}
 
 const verb = (name: 'hold' | 'release', summary: string, text: string): Command => ({
   name,
@@ -13,14 +21,20 @@ A destination is a name from \`sluice queue\`: a route, or the domain of an MX r
 
 ${SPOOL_HELP}
 
-Exit codes: 0 done; 1 Redis does not answer; 2 no destination was named.
+Exit codes: 0 done; 1 Redis does not answer; 2 no destination was named; 3 there is no such destination, and nothing was done.
 `,
   run: async (args, io) => {
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options: SPOOL_OPTIONS })
     if (positionals.length === 0) throw new UsageError('expected a destination')
-    await withSpool(values, io, async ({ verbs }) => {
-      for (const destination of positionals) await verbs[name](destination)
+    const problems = await withSpool(values, io, async (spool) => {
+      const found = (await Promise.all(positionals.map((each) => problemOf(spool, each)))).filter((each) => each !== null)
+      if (found.length === 0) for (const destination of positionals) await spool.verbs[name](destination)
+      return found
     })
+    if (problems.length > 0) {
+      io.err(problems.map((each) => `${each}\n`).join(''))
+      return EXIT.notFound
+    }
     const done = name === 'hold' ? 'held' : 'released'
     io.out(
       values.json ? `${JSON.stringify({ [done]: positionals })}\n` : positionals.map((each) => `${each}: ${done}\n`).join(''),
