@@ -35,7 +35,7 @@ const takeBatch = (pile: Pile): Entry[] => {
 
 const inlineBytes = (message: Accept): Buffer | string => (message.content.kind === 'inline' ? message.content.bytes : '')
 
-const taskArgs = (message: Accept): (string | Buffer)[] => {
+const taskArgs = (message: Accept, lane: number): (string | Buffer)[] => {
   const { envelope, content } = message
   const task = taskOf(envelope, envelope.to, content.kind === 'inline' ? { store: 'inline' } : content.ref)
   return [
@@ -43,7 +43,8 @@ const taskArgs = (message: Accept): (string | Buffer)[] => {
     encodeTask(task),
     inlineBytes(message),
     message.once === true ? '1' : '0',
-    content.kind === 'stored' ? '1' : '0',
+    // What intake stored says so in its own lane, whichever lane this is.
+    content.kind === 'stored' && content.ref.store !== 'inline' && content.ref.lane === lane ? '1' : '0',
   ]
 }
 
@@ -106,7 +107,7 @@ export const createAdmission = ({ redis, lanes, now }: AdmissionOptions): Accept
     if (only === undefined) return Promise.reject(new StoreError('refused', 'a message needs a destination'))
     if (names.length === 1) {
       const write: Pile['write'] = (batch) => run('admit', key, [prefix, only, now(), ...batch.flatMap((entry) => entry.args)])
-      return put(only, write, taskArgs(message))
+      return put(only, write, taskArgs(message, lane))
     }
     const write: Pile['write'] = (batch) => run('intake', key, [prefix, now(), ...batch.flatMap((entry) => entry.args)])
     return put(`intake ${lane}`, write, intakeArgs(message, lane))

@@ -74,7 +74,20 @@ describe('a session', () => {
     await taskIn(session)
     await spool.sessions.mark(session, 'A')
     const again = await spool.sessions.turn(session, 'start', [], none)
-    expect(again).toMatchObject({ kind: 'recovered', tasks: [{ id: 'A', attempts: 1, marked: true }] })
+    expect(again).toMatchObject({ kind: 'recovered', tasks: [{ id: 'A', attempts: 1, marked: true, takenBy: session.run }] })
+  })
+
+  it('tells of recipients that are done while the rest of the task waits', async () => {
+    await spool.grant()
+    await spool.accept(acceptOf('A'))
+    const session = await open()
+    const decoded = decodeTask((await taskIn(session)).data)
+    if (decoded.kind !== 'ok') throw new Error(decoded.reason)
+    const remember = { kind: 'remember', id: 'A', history: '{"some":1}' } as const
+    const defer = { kind: 'defer', task: decoded.value, at: spool.clock.now + 1000, transcript: Buffer.alloc(0) } as const
+    await spool.sessions.turn(session, 'run', [remember, defer], ok)
+    await spool.sessions.turn(session, 'run', [remember, defer], ok)
+    expect(await spool.redis.lrange(`${PREFIX}:history:A`, 0, -1)).toEqual(['{"some":1}'])
   })
 
   it('settles at most once: a repeated call does no harm to a later attempt', async () => {
@@ -133,6 +146,7 @@ describe('a session', () => {
     expect(turn.kind).toBe('wait')
     await spool.grant('far.test', { intervalUs: 3_600_000_000, perSession: 10 })
     await spool.redis.hset(`${PREFIX}:grant:far.test`, 'tat', String((Date.now() + 3_600_000) * 1000))
+    await spool.redis.hdel(`${PREFIX}:delivery:${session.id}`, 'slot')
     expect(await spool.sessions.turn(session, 'run', [], ok)).toMatchObject({ kind: 'sleep' })
     expect(await spool.redis.zcard(`${PREFIX}:delivery:delayed`)).toBe(1)
     expect(await spool.redis.exists(`${PREFIX}:permits:far.test`)).toBe(0)
@@ -177,6 +191,23 @@ describe('sites', () => {
     await spool.scheduling.wake(0, 100)
     expect(await spool.redis.zcard(`${PREFIX}:permits:mx`)).toBe(2)
     expect(await spool.delivery.getWaitingCount()).toBe(2)
+  })
+
+  it('share their permits: one that was kept for a second goes to the destination that waits for it, in turn', async () => {
+    for (const name of ['one.test', 'two.test', 'three.test']) {
+      await spool.grant(name, { site: 'mx', siteSessions: 1 })
+      for (const id of ['A', 'B', 'C']) await spool.accept(acceptOf(`${name}-${id}`, name))
+    }
+    const served: string[] = []
+    for (let i = 0; i < 6; i++) {
+      const session = await open()
+      served.push(session.destination)
+      await taskIn(session)
+      spool.clock.now += 1000
+      expect(await spool.sessions.turn(session, 'run', [], none)).toEqual({ kind: 'closed', why: 'yield' })
+    }
+    expect(served.slice(0, 3).sort()).toEqual(['one.test', 'three.test', 'two.test'])
+    expect(served.slice(3)).toEqual(served.slice(0, 3))
   })
 })
 

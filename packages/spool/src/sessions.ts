@@ -14,6 +14,8 @@ export type Settlement =
   | { kind: 'defer'; task: Task; at: number; transcript: Buffer }
   /** Back to the front of the queue: not an attempt. */
   | { kind: 'return'; id: string }
+  /** What became of some recipients; another settlement of the same turn says what becomes of the task. */
+  | { kind: 'remember'; id: string; history: string }
   /** Set aside for the postmaster: counted and shown. */
   | { kind: 'park'; id: string; reason: string; task: Task | null }
 
@@ -26,13 +28,15 @@ export type HandedTask = {
   content: Buffer | null
   /** A run before this one was about to end the content: the far end may have the message. */
   marked: boolean
+  /** The run that took it: an earlier one died with it in hand; this one, when the reply that handed it out was lost. */
+  takenBy: number
 }
 
 export type Turn =
   | { kind: 'fenced' }
   | { kind: 'closed'; why: string }
   | { kind: 'task'; task: HandedTask }
-  /** What a dead run of this session had in hand. */
+  /** What this session has in hand already: see `takenBy`. */
   | { kind: 'recovered'; tasks: HandedTask[] }
   | { kind: 'wait'; ms: number }
   | { kind: 'sleep'; ms: number }
@@ -59,10 +63,14 @@ export type SessionClientOptions = {
   nearMs?: number
 }
 
+/** A mark that a fenced run leaves behind goes by itself; crashes are found within seconds once an agent runs. */
+const MARK_KEPT_MS = 7 * 24 * 3_600_000
+
 const settlementArgs = (settlement: Settlement): (string | number | Buffer)[] => {
   switch (settlement.kind) {
     case 'finish':
-      return ['finish', settlement.id, settlement.history, '', '']
+    case 'remember':
+      return [settlement.kind, settlement.id, settlement.history, '', '']
     case 'defer':
       return ['defer', settlement.task.id, encodeTask(settlement.task), Math.round(settlement.at), settlement.transcript]
     case 'return':
@@ -74,16 +82,20 @@ const settlementArgs = (settlement: Settlement): (string | number | Buffer)[] =>
 
 const text = (value: unknown): string => (Buffer.isBuffer(value) ? value.toString() : String(value ?? ''))
 
+const HANDED_PARTS = 6
 const handedTask = (parts: unknown[]): HandedTask => ({
   id: text(parts[0]),
   data: text(parts[1]),
   attempts: Number(parts[2]),
   content: Buffer.isBuffer(parts[3]) ? parts[3] : null,
   marked: Number(parts[4]) === 1,
+  takenBy: Number(parts[5]),
 })
 
 const handedTasks = (parts: unknown[]): HandedTask[] =>
-  Array.from({ length: Math.floor(parts.length / 5) }, (_, i) => handedTask(parts.slice(i * 5, i * 5 + 5)))
+  Array.from({ length: Math.floor(parts.length / HANDED_PARTS) }, (_, i) =>
+    handedTask(parts.slice(i * HANDED_PARTS, (i + 1) * HANDED_PARTS)),
+  )
 
 const turnOf = (reply: unknown): Turn => {
   if (!Array.isArray(reply)) throw new Error('the spool answered no list')
@@ -129,7 +141,7 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
       const args = [...head, options.historyMax, options.historyKeepMs, ...settlements.flatMap(settlementArgs)]
       return turnOf(await run('next', `${prefix}:due`, args))
     },
-    mark: (session, id) => redis.set(`${lanePrefix(session.lane)}:${session.destination}:${id}:mark`, '1'),
+    mark: (session, id) => redis.set(`${lanePrefix(session.lane)}:${session.destination}:${id}:mark`, '1', 'PX', MARK_KEPT_MS),
     siteReason: async (session) => {
       const prefix = lanePrefix(session.lane)
       const site = await redis.hget(`${prefix}:grant:${session.destination}`, 'site')

@@ -1,6 +1,6 @@
 /** What is left behind when something died at the wrong moment, found from the spool's side. */
 import { type ContentRef, laneOf, lanePrefix } from '@sluice/contracts'
-import { Queue } from 'bullmq'
+import { Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { laneBackend } from './queue-backend.ts'
 
@@ -9,10 +9,12 @@ export type Tidying = {
   isNeeded: (id: string, ref: ContentRef) => Promise<boolean>
   /** Puts failed intake jobs back to wait, those that cannot be decoded apart. @returns how many */
   retryIntake: (lane: number) => Promise<number>
-  /** Removes the marks that kept a finished intake from admitting twice. */
+  /** The marks that kept an intake from admitting twice go soon after its end: a run of it that lost its lock may still be at it. */
   forgetOnce: (id: string, destinations: string[]) => Promise<void>
 }
 
+/** Longer than any write waits for its reply. */
+const ONCE_KEPT_MS = 60_000
 const NOT_UNDERSTOOD = /not understood|no JSON/
 
 export const createTidying = ({ redis, lanes }: { redis: Redis; lanes: number }): Tidying => ({
@@ -31,16 +33,22 @@ export const createTidying = ({ redis, lanes }: { redis: Redis; lanes: number })
   retryIntake: async (lane) => {
     const queue = new Queue('intake', { connection: redis, prefix: lanePrefix(lane), skipMetasUpdate: true }, laneBackend)
     try {
-      const failed = await queue.getFailed(0, 999)
-      const again = failed.filter((job) => !NOT_UNDERSTOOD.test(job.failedReason ?? ''))
-      for (const job of again) await job.retry('failed')
-      return again.length
+      let count = 0
+      for (const id of await redis.zrange(queue.keys.failed ?? '', '0', '999')) {
+        const reason = await redis.hget(queue.toKey(id), 'failedReason')
+        if (NOT_UNDERSTOOD.test(reason ?? '')) continue
+        await (await Job.fromId(queue, id))?.retry('failed')
+        count++
+      }
+      return count
     } finally {
       await queue.close()
     }
   },
   forgetOnce: async (id, destinations) => {
+    const pipeline = redis.pipeline()
     for (const destination of destinations)
-      await redis.unlink(`${lanePrefix(laneOf(destination, lanes))}:once:${destination}:${id}`)
+      pipeline.pexpire(`${lanePrefix(laneOf(destination, lanes))}:once:${destination}:${id}`, ONCE_KEPT_MS)
+    await pipeline.exec()
   },
 })

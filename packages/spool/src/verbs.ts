@@ -99,7 +99,10 @@ export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
 
   const retryOne = (destination: string, id: string): Promise<number> =>
     withQueue(destination, async (queue) => {
-      const job = await Job.fromId(queue, id)
+      const job = await Job.fromId(queue, id).catch((error: unknown) => {
+        if (error instanceof SyntaxError) return undefined // A payload that is no JSON stays parked.
+        throw error
+      })
       if (job === undefined) return 0
       const state = await job.getState()
       if (state === 'delayed') await job.promote()

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Envelope, Recipient, Task } from '@sluice/contracts'
 import type { Config, Directory } from '@sluice/directory'
 import { buildNotice, type NoticePlan, type RecipientResult, wantsContent, whoHears } from '@sluice/dsn'
-import type { Log } from '@sluice/runtime'
+import type { Fields, Log } from '@sluice/runtime'
 import { findHeaderEnd, parseMailbox } from '@sluice/smtp'
 import type { Accept, AcceptMessage, Destination } from '@sluice/spool'
 
@@ -24,8 +24,8 @@ export type NoticeInputs = {
   willRetryUntil: number
 }
 
-/** @returns the kinds of notice that were admitted, and whether it was a double bounce */
-export type TellSender = (inputs: NoticeInputs) => Promise<{ told: string[]; doubleBounce: boolean }>
+/** @returns the kinds of notice that were admitted */
+export type TellSender = (inputs: NoticeInputs) => Promise<string[]>
 
 type Planned = Extract<NoticePlan, { kind: 'notices' }>['notices'][number]
 
@@ -51,7 +51,10 @@ export type NoticeDependencies = {
   directory: Directory
   accept: AcceptMessage
   log: Log
+  count: (event: 'notice' | 'double-bounce') => void
   now: () => number
+  /** Ends waiting for Redis: the grace time is over. */
+  signal: AbortSignal
 }
 
 const groupByDestination = (directory: Directory, recipients: Recipient[]): Map<Destination, Recipient[]> | null => {
@@ -79,13 +82,20 @@ const routeNotice = (
   return groups === null ? null : { to, groups }
 }
 
-export const createTellSender = ({ config, directory, accept, log, now }: NoticeDependencies): TellSender => {
+export const createTellSender = (deps: NoticeDependencies): TellSender => {
+  const { config, directory, accept, log, now } = deps
+  const event = (name: 'notice' | 'double-bounce', fields: Fields): void => {
+    deps.count(name)
+    log.event(name, fields)
+  }
+
   /** Until it is durable: the settlement that follows says that the sender was told. Admitted once, so trying again is safe. */
   const admit = async (notice: Accept): Promise<void> => {
     for (let pauseMs = 100; ; pauseMs = Math.min(2000, pauseMs * 2)) {
       try {
         return await accept(notice)
       } catch (error) {
+        if (deps.signal.aborted) throw error
         log.warn('a notice could not be stored; trying again', { notice: notice.envelope.id, error })
         await sleep(pauseMs)
       }
@@ -107,12 +117,12 @@ export const createTellSender = ({ config, directory, accept, log, now }: Notice
     const route = routeNotice(directory, notice.envelope)
     const facts = { id: task.id, notice: notice.envelope.id, kind: planned.kind, to: task.from }
     if (route === null) {
-      log.event('double-bounce', { ...facts, reason: 'the sender’s address leads nowhere' })
+      event('double-bounce', { ...facts, reason: 'the sender’s address leads nowhere' })
       return false
     }
     const envelope = { ...notice.envelope, to: route.to }
     await admit({ envelope, content: { kind: 'inline', bytes: notice.content }, destinations: route.groups, once: true })
-    log.event('notice', facts)
+    event('notice', facts)
     return true
   }
 
@@ -121,11 +131,11 @@ export const createTellSender = ({ config, directory, accept, log, now }: Notice
     const plan = whoHears(task.from, results, { delayDue: inputs.delayDue, dsnPassed: inputs.dsnPassed })
     if (plan.kind === 'double-bounce') {
       const recipients = plan.results.map(({ recipient, outcome }) => ({ to: recipient.address, status: outcome.status }))
-      log.event('double-bounce', { id: task.id, recipients })
-      return { told: [], doubleBounce: true }
+      event('double-bounce', { id: task.id, recipients })
+      return []
     }
     const told: string[] = []
     for (const planned of plan.notices) if (await send(planned, inputs)) told.push(planned.kind)
-    return { told, doubleBounce: false }
+    return told
   }
 }

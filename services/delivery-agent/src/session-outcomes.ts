@@ -34,6 +34,7 @@ export type ConcludeDependencies = {
 }
 
 const MOST_ATTEMPT_LINES = 100
+const NOT_KNOWN = 'whether the far end took it is not known (delivery.unknownOutcome: hold)'
 const EVENT = { delivered: 'delivery', deferred: 'deferral', bounced: 'bounce' } as const
 
 const words = (outcome: Outcome): string =>
@@ -97,7 +98,7 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
     }
   }
 
-  return async (attempted: Attempted): Promise<Settlement> => {
+  return async (attempted: Attempted): Promise<Settlement[]> => {
     const { task, route, report, attempts: n, startedAt } = attempted
     const schedule = route?.schedule ?? config.schedule
     const firstAt = task.attempts[0]?.at ?? startedAt
@@ -112,7 +113,7 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
     tell(attempted, results, nextAt)
 
     const delayDue = task.delayNotified !== true && now() - task.receivedAt >= config.delayNoticeMs
-    const { told } = await tellSender({
+    const told = await tellSender({
       task,
       results: results.map((result) => ({ ...result, host: report.host, lastAttemptAt: startedAt })),
       transcript: report.transcript,
@@ -123,8 +124,10 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
       willRetryUntil: firstAt + scheduleSpanMs(schedule),
     })
 
-    if (waiting.length === 0 || nextAt === null)
-      return { kind: 'finish', id: task.id, history: historyOf(attempted, lines, results, told, now()) }
+    const done = results.filter(({ outcome }) => outcome.kind !== 'deferred')
+    const history = historyOf(attempted, lines, done, told, now())
+    if (waiting.length === 0 || nextAt === null) return [{ kind: 'finish', id: task.id, history }]
+    const partly: Settlement[] = done.length === 0 ? [] : [{ kind: 'remember', id: task.id, history }]
     const rest: Task = {
       ...task,
       to: waiting.map(({ recipient }) => recipient),
@@ -133,13 +136,8 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
     }
     const unknown = waiting.some(({ outcome }) => outcome.kind === 'deferred' && outcome.unknown)
     if (unknown && config.delivery.unknownOutcome === 'hold')
-      return {
-        kind: 'park',
-        id: task.id,
-        reason: 'whether the far end took it is not known (delivery.unknownOutcome: hold)',
-        task: rest,
-      }
-    return { kind: 'defer', task: rest, at: nextAt, transcript: packTranscript(report.transcript) }
+      return [...partly, { kind: 'park', id: task.id, reason: NOT_KNOWN, task: rest }]
+    return [...partly, { kind: 'defer', task: rest, at: nextAt, transcript: packTranscript(report.transcript) }]
   }
 }
 export type Conclude = ReturnType<typeof createConclude>

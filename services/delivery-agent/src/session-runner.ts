@@ -16,8 +16,6 @@ export type SessionRun = {
   key: SessionKey
   /** Takes only what has outlived its schedule. */
   expire: boolean
-  /** Runs of this session that died. */
-  crashes: number
 }
 
 export type RunnerDependencies = {
@@ -76,9 +74,16 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return tasks.expire(task, context, why)
   }
 
+  /** In hand already: another run of this session died with it, or the reply that handed it to this run was lost. */
+  const takeUp = (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> =>
+    task.takenBy === run.key.run
+      ? handleOne(run, task, context)
+      : tasks.recover(task, context, Math.max(1, run.key.run - task.takenBy))
+
   const settled = (run: SessionRun, handled: Handled[]): void => {
-    for (const { settlement, task } of handled) {
-      if (settlement.kind !== 'finish' || task === null || task.content.store === 'inline') continue
+    for (const { settlements, task } of handled) {
+      const finished = settlements.some(({ kind }) => kind === 'finish')
+      if (!finished || task === null || task.content.store === 'inline') continue
       deps
         .releaseContent(run.key.destination, task)
         .catch((error: unknown) => log.warn('content not removed; the sweep will', { id: task.id, error }))
@@ -86,7 +91,6 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   }
 
   const drain = async (run: SessionRun, context: TaskContext): Promise<void> => {
-    let begun = false
     let handled: Handled[] = []
     let site: SiteReport = NO_REPORT
     let mode: TurnMode = run.expire ? 'expire' : 'start'
@@ -94,7 +98,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
       const step: Turn = await turn(
         run,
         mode,
-        handled.map((each) => each.settlement),
+        handled.flatMap((each) => each.settlements),
         site,
       )
       settled(run, handled)
@@ -112,12 +116,9 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
           handled = [await handleOne(run, step.task, context)]
           break
         case 'recovered':
-          for (const task of step.tasks) {
-            handled.push(begun ? await handleOne(run, task, context) : await tasks.recover(task, context, run.crashes))
-          }
+          for (const task of step.tasks) handled.push(await takeUp(run, task, context))
           break
       }
-      begun = true
       site = handled.at(-1)?.site ?? NO_REPORT
       mode = deps.stopping() ? 'close' : run.expire ? 'expire' : 'run'
     }

@@ -2,8 +2,8 @@
  * One task in hand of a session: decode it, attempt it, and say how it is settled. Nothing here throws for what a payload, a
  * content or a far end can cause; what is not understood is parked, never dropped.
  */
-import type { ContentStore } from '@sluice/content-store'
-import type { DeliveryReport, SiteReport, Stage, Task } from '@sluice/contracts'
+import { ContentError, type ContentStore } from '@sluice/content-store'
+import type { Attempt, DeliveryReport, SiteReport, Stage, Task } from '@sluice/contracts'
 import type { Route } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { judge } from '@sluice/smtp'
@@ -12,7 +12,7 @@ import type { Conversation } from './conversations.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Conclude } from './session-outcomes.ts'
 
-export type Handled = { settlement: Settlement; site: SiteReport; task: Task | null }
+export type Handled = { settlements: Settlement[]; site: SiteReport; task: Task | null }
 
 export type TaskContext = {
   destination: string
@@ -30,12 +30,14 @@ export type TaskDependencies = {
   now: () => number
 }
 
-/** Died three times with this task in hand: it may be the cause. */
+/** So many runs died with this task in hand: it may be the cause. */
 const MOST_CRASHES = 3
 
 async function* once(bytes: Buffer): AsyncIterable<Buffer> {
   yield bytes
 }
+
+const wasCrash = (attempt: Attempt): boolean => attempt.stage === 'crash'
 
 const ownReport = (task: Task, stage: Stage, given: Parameters<typeof judge>[0], line: string): DeliveryReport => {
   const { outcome } = judge(given)
@@ -47,12 +49,23 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
   const park = (destination: string, id: string, reason: string): Handled => {
     metrics.event('parked')
     log.event('parked', { id, destination, reason })
-    return { settlement: { kind: 'park', id, reason, task: null }, site: { kind: 'none' }, task: null }
+    return { settlements: [{ kind: 'park', id, reason, task: null }], site: { kind: 'none' }, task: null }
   }
 
-  const contentOf = (task: Task, handed: HandedTask): (() => AsyncIterable<Buffer>) => {
+  /** `lost` says why the stored content can never be delivered again. */
+  const contentOf = (task: Task, handed: HandedTask): { read: () => AsyncIterable<Buffer>; lost: () => string | null } => {
     const { content } = handed
-    return content !== null ? () => once(content) : () => contentStore.read(task.id, task.content, task.sizeBytes)
+    if (content !== null) return { read: () => once(content), lost: () => null }
+    let lost: string | null = null
+    async function* read(): AsyncIterable<Buffer> {
+      try {
+        yield* contentStore.read(task.id, task.content, task.sizeBytes)
+      } catch (error) {
+        if (error instanceof ContentError && (error.code === 'missing' || error.code === 'short')) lost = error.message
+        throw error
+      }
+    }
+    return { read, lost: () => lost }
   }
 
   /** Decodes, then concludes what `attempt` reports. */
@@ -69,16 +82,19 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
       return park(context.destination, handed.id, 'the content is missing')
     const startedAt = now()
     const content = contentOf(task, handed)
-    const report = await attempt(task, content)
+    const report = await attempt(task, content.read)
     metrics.attempt((now() - startedAt) / 1000)
     if (report === 'handed-back') {
       metrics.event('hand-back')
       log.event('hand-back', { id: task.id, destination: context.destination })
-      return { settlement: { kind: 'return', id: task.id }, site: { kind: 'none' }, task: null }
+      return { settlements: [{ kind: 'return', id: task.id }], site: { kind: 'none' }, task: null }
     }
     const { destination, route } = context
-    const attempted = { task, destination, route, attempts: handed.attempts, startedAt, report, content, expired }
-    return { settlement: await conclude(attempted), site: report.site, task }
+    const lost = content.lost()
+    if (lost !== null && report.outcomes.every(({ kind }) => kind === 'deferred')) return park(destination, task.id, lost)
+    const { attempts } = handed
+    const attempted = { task, destination, route, attempts, startedAt, report, content: content.read, expired }
+    return { settlements: await conclude(attempted), site: report.site, task }
   }
 
   return {
@@ -107,7 +123,9 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
       }),
 
     /** A run of this session died with the task in hand: the attempt counts, and what is not known is said. */
-    recover: (handed: HandedTask, context: TaskContext, crashes: number): Promise<Handled> => {
+    recover: (handed: HandedTask, context: TaskContext, crashesNow: number): Promise<Handled> => {
+      const decoded = decodeTask(handed.data)
+      const crashes = crashesNow + (decoded.kind === 'ok' ? decoded.value.attempts.filter(wasCrash).length : 0)
       if (crashes >= MOST_CRASHES)
         return Promise.resolve(park(context.destination, handed.id, `the delivery-agent died ${crashes} times with it in hand`))
       metrics.event('recovery')

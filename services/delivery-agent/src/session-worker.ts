@@ -20,7 +20,8 @@ const runOf = (lane: number, job: Job, token: string): SessionRun => {
   const { destination, expire } = sessionSchema.parse(job.data)
   const run = job.attemptsStarted
   const key = { lane, destination, id: job.id ?? '', token, run }
-  return { key, expire: expire === true && run === 1, crashes: job.stalledCounter }
+  // A later run of a session that expires mail takes up what the first had in hand, as any other.
+  return { key, expire: expire === true && run === 1 }
 }
 
 export type SessionWorkerOptions = {

@@ -57,12 +57,13 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
   })
   const metrics = createAgentMetrics(registry)
   const accept = createAdmission({ redis: write, lanes, now })
-  const tellSender = createTellSender({ config, directory, accept, log, now })
+  const stopping = { yes: false }
+  const abort = new AbortController()
+  const { signal } = abort
+  const tellSender = createTellSender({ config, directory, accept, log, count: metrics.event, now, signal })
   const conclude = createConclude({ config, tellSender, log, metrics, now, random: Math.random })
   const conversations = createConversations({ config, resolver, log, metrics: registry, now })
   const release = createContentRelease({ redis: command })
-  const stopping = { yes: false }
-  const abort = new AbortController()
   const runSession = createSessionRunner({
     client: createSessionClient({
       redis: command,
@@ -81,14 +82,14 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
     log,
     metrics,
     stopping: () => stopping.yes,
-    signal: abort.signal,
+    signal,
   })
-  const workers = await startSessionWorkers({ redis: blocking, lanes, concurrency: config.delivery.sessions, runSession, log })
   const readiness = (): Readiness => {
     if (stopping.yes) return { kind: 'away', reason: 'stopping' }
     return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
   }
   const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
+  const workers = await startSessionWorkers({ redis: blocking, lanes, concurrency: config.delivery.sessions, runSession, log })
   return {
     log,
     listening: [{ name: 'http', address: health.address.host, port: health.address.port }],

@@ -1,7 +1,8 @@
 /**
  * What a destination is permitted: its site (the hosts behind it, so that domains at one provider share that provider's limits),
  * sessions, rate and the age at which untried mail expires. Granted for a minute and renewed while mail flows, so that changed
- * policy applies soon, and nothing moves for long when every spooler is gone.
+ * policy applies soon, and nothing moves for long when every spooler is gone. A site's sessions are counted lane by lane: domains
+ * that share an MX may lie in any lane, so each lane gets its part of the site's connections.
  */
 import { type Config, type Directory, type Route, scheduleSpanMs } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
@@ -22,7 +23,7 @@ const siteOf = (route: Route, destination: string, resolver: Pick<MxResolver, 's
   route.type === 'mx' ? resolver.siteOf(domainOf(destination)) : route.name
 
 export type GrantDependencies = {
-  config: Pick<Config, 'schedule'>
+  config: Pick<Config, 'schedule' | 'redis'>
   directory: Pick<Directory, 'routeOf'>
   resolver: Pick<MxResolver, 'siteOf'>
   now: () => number
@@ -36,7 +37,7 @@ export const createGrants = ({ config, directory, resolver, now }: GrantDependen
     return {
       site: route === null ? destination : await siteOf(route, destination, resolver),
       sessions: connections,
-      siteSessions: connections,
+      siteSessions: route?.type === 'mx' ? Math.max(1, Math.floor(connections / config.redis.lanes)) : connections,
       intervalUs: intervalUs(route?.rate ?? null),
       maxAgeMs: scheduleSpanMs(schedule),
       perSession: TASKS_PER_SESSION,

@@ -2,9 +2,10 @@
  * Intake: a message with several destinations becomes one task for each, under IDs that follow from message and destination, until
  * complete (R-250). Each is admitted once, so that a run that died half-way is simply done again.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { lanePrefix } from '@sluice/contracts'
 import type { Log } from '@sluice/runtime'
-import { type AcceptMessage, decodeIntake, type Intake, laneBackend } from '@sluice/spool'
+import { type AcceptMessage, decodeIntake, type Intake, laneBackend, StoreError } from '@sluice/spool'
 import { type Job, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 
@@ -16,11 +17,26 @@ export type IntakeOptions = {
   /** Removes what kept the admissions from being made twice. */
   forgetOnce: (id: string, destinations: string[]) => Promise<void>
   log: Log
+  /** SIGTERM: what is not complete is done again by another. */
+  signal: AbortSignal
   admitted: () => void
   parked: () => void
 }
 
 const CONCURRENCY = 50
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2000
+
+/** BullMQ's Worker stumbles over a payload that is no JSON, again and again; here it gets it as a text, to be parked. */
+class IntakeWorker extends Worker {
+  protected override createJob(...[data, id]: Parameters<Worker['createJob']>): ReturnType<Worker['createJob']> {
+    try {
+      return super.createJob(data, id)
+    } catch {
+      return super.createJob({ ...data, data: JSON.stringify({ notJson: data.data }) }, id)
+    }
+  }
+}
 
 export const admitAll = async (intake: Intake, accept: AcceptMessage): Promise<void> => {
   const { envelope, content, destinations } = intake
@@ -38,6 +54,18 @@ export const admitAll = async (intake: Intake, accept: AcceptMessage): Promise<v
 
 export const startIntake = async (options: IntakeOptions): Promise<{ close: () => Promise<void> }> => {
   const { redis, lanes, accept, forgetOnce, log } = options
+  /** While Redis is away or full; each destination is admitted once, so trying again is safe. */
+  const untilStored = async (admit: () => Promise<void>): Promise<void> => {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+      try {
+        return await admit()
+      } catch (error) {
+        if (!(error instanceof StoreError) || options.signal.aborted) throw error
+        if (pauseMs === FIRST_PAUSE_MS) log.warn('tasks could not be stored; trying again', { error })
+        await sleep(pauseMs)
+      }
+    }
+  }
   const process = async (job: Job): Promise<void> => {
     const decoded = decodeIntake(JSON.stringify(job.data))
     if (decoded.kind === 'corrupt') {
@@ -45,13 +73,13 @@ export const startIntake = async (options: IntakeOptions): Promise<{ close: () =
       log.event('parked', { id: job.id, destination: 'intake', reason: decoded.reason })
       throw new UnrecoverableError(decoded.reason)
     }
-    await admitAll(decoded.value, accept)
+    await untilStored(() => admitAll(decoded.value, accept))
     options.admitted()
     log.event('admission', { id: job.id, destinations: decoded.value.destinations.map(({ destination }) => destination) })
   }
   const workers = Array.from({ length: lanes }, (_, lane) => {
     const prefix = lanePrefix(lane)
-    const worker = new Worker(
+    const worker = new IntakeWorker(
       'intake',
       process,
       {

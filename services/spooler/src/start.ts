@@ -57,6 +57,7 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
   const waking = createWaking({
     scheduling,
     lanes,
+    capUs: Math.round(intervalUs(config.spooler.rate) * lanes),
     grantOf: createGrants({ config, directory: createDirectory(config), resolver, now }),
     log,
     looked: metrics.looked,
@@ -72,22 +73,21 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
     repaired: metrics.repaired,
     signal,
   })
-  const cap = Math.round(intervalUs(config.spooler.rate) * lanes)
-  for (let lane = 0; lane < lanes; lane++) await scheduling.cap(lane, cap)
+  const readiness = (): Readiness => {
+    if (signal.aborted) return { kind: 'away', reason: 'stopping' }
+    return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
+  }
+  const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
   const intake = await startIntake({
     redis: blocking,
     lanes,
     accept: createAdmission({ redis: write, lanes, now }),
     forgetOnce: tidying.forgetOnce,
     log,
+    signal,
     admitted: metrics.admitted,
     parked: metrics.parked,
   })
-  const readiness = (): Readiness => {
-    if (signal.aborted) return { kind: 'away', reason: 'stopping' }
-    return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
-  }
-  const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
   const running = Promise.all([waking(), tending()])
   return {
     log,

@@ -12,6 +12,7 @@
     LANE:grant:DEST        what the spooler permits: site, limit, siteLimit, intervalUs, maxAgeMs, perSession, until; and tat (GCRA)
     LANE:sessions:DEST     open sessions of a destination (set of session ids)
     LANE:permits:SITE      permits of a site (sorted set: session id, ms of opening)
+    LANE:wants:SITE        destinations that wait for a permit of a site (sorted set: since when, ms)
     LANE:site:SITE         a site's failures in a row, `until` when it is left alone, and the last reason
     LANE:due               destination -> the earliest ms when anything may happen
     LANE:destinations      every destination that may hold a task (set)
@@ -29,6 +30,8 @@ local EVENTS = LANE .. ':events'
 local DELIVERY = LANE .. ':delivery:'
 local FAILURES_BEFORE_BACKOFF = 3
 local LOCK_MS = 15000
+-- A session keeps its permit at least this long while others of its site wait for one.
+local SHARE_MS = 1000
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 30000, 1800000
 
 local function addJob(p, id, name, data, now)
@@ -108,10 +111,20 @@ local function oldestWaiting(p)
   return id and tonumber(rcall('HGET', p .. id, 'timestamp') or 0)
 end
 
+-- When a task may leave next, by the rate of its destination and the cap on the gateway: us, 0 without either.
+local function notBefore(grant)
+  local gateway = rcall('HMGET', LANE .. ':gateway', 'intervalUs', 'tat')
+  local gatewayUs, gatewayTat = tonumber(gateway[1] or 0), tonumber(gateway[2] or 0)
+  local at = math.max(grant.intervalUs > 0 and grant.tat or 0, gatewayUs > 0 and gatewayTat or 0)
+  return at, gatewayUs, gatewayTat
+end
+
 local function startSession(dest, site, now, expire)
   local id = addJob(DELIVERY, '', 'session', cjson.encode({destination = dest, expire = expire or nil}), now)
   rcall('SADD', LANE .. ':sessions:' .. dest, id)
-  if not expire then rcall('ZADD', LANE .. ':permits:' .. site, now, id) end
+  if expire then return end
+  rcall('ZADD', LANE .. ':permits:' .. site, now, id)
+  rcall('ZREM', LANE .. ':wants:' .. site, dest)
 end
 
 -- Opens one more session for a destination unless something forbids it; then `due` says when to look again, unless an open
@@ -138,12 +151,26 @@ local function openSession(dest, now)
     dueAt(dest, now + 500)
     return 'enough'
   end
-  if grant.intervalUs > 0 and sessions > 0 and grant.tat > microseconds() then return 'rate' end
+  if sessions > 0 and notBefore(grant) > microseconds() then
+    dueAt(dest, now + 500)
+    return 'rate'
+  end
   local permits = rcall('ZCARD', LANE .. ':permits:' .. grant.site)
   if permits >= grant.siteLimit or (probing and permits > 0) then
+    rcall('ZADD', LANE .. ':wants:' .. grant.site, 'NX', now, dest)
+    rcall('PEXPIRE', LANE .. ':wants:' .. grant.site, 60000)
     dueAt(dest, now + 1000)
     return 'permits'
   end
   startSession(dest, grant.site, now, false)
   return 'opened'
+end
+
+-- A permit of the site came free: it goes to the destination that has waited longest and can use it.
+local function passPermit(site, names, now)
+  for _, name in ipairs(names) do
+    local result = openSession(name, now)
+    if result == 'opened' or result == 'permits' then return end
+    rcall('ZREM', LANE .. ':wants:' .. site, name)
+  end
 end

@@ -15,10 +15,12 @@
              defer    a data (JSON)  b ms of the next attempt  c transcript ('' for none)
              return   hands the task back, not an attempt
              park     a reason  b data (JSON, '' to leave it)
+             remember a history entry (JSON) of a task that a later settlement of the same call defers or parks
   Returns  {-1}                            the fence: this run is no longer the session's; nothing was settled
-           {0, why}                        closed: empty held backoff grant permits closed
-           {1, id, data, attempts, content or nil, marked}   a task
-           {2, then per task id, data, attempts, content or nil, marked}  what was in hand of this session when its last run died
+           {0, why}                        closed: empty held backoff grant permits yield closed
+           {1, id, data, attempts, content or nil, marked, run}   a task, and the run that took it
+           {2, then the same six per task}  what is in hand of this session: of a run that died, or of this one, when the reply
+                                            that handed it out was lost
            {3, ms}                         not before: wait and call again
            {4, ms}                         not before: the session sleeps until then, its permit is free
            (a run whose session went back to the queue unseen is settled all the same, and then told {-1})
@@ -56,9 +58,15 @@ local function remember(id, entry)
   end
 end
 
+-- Who took a task stands in BullMQ's own field for that: "SESSION RUN".
+local function ownerOf(processedBy)
+  if not processedBy then return nil end
+  return string.match(processedBy, '^(%S+) (%d+)$')
+end
+
 local function settle(kind, id, a, b, c)
   local job = p .. id
-  if rcall('HGET', job, 'pb') ~= session then return end
+  if ownerOf(rcall('HGET', job, 'pb')) ~= session then return end
   if kind == 'finish' then
     if finishJob(p, id, ARGV[5], '0', 'completed', 'null') == 0 then
       rcall('UNLINK', job .. ':content', job .. ':mark', job .. ':transcript')
@@ -74,9 +82,16 @@ local function settle(kind, id, a, b, c)
   elseif kind == 'return' then
     returnJob(p, id)
     rcall('HDEL', job, 'pb')
+    rcall('UNLINK', job .. ':mark')
+  elseif kind == 'remember' then
+    remember(id, a)
   elseif kind == 'park' then
     if b ~= '' then rcall('HSET', job, 'data', b) end
-    if finishJob(p, id, ARGV[5], '0', 'failed', a) == 0 then rcall('ZADD', LANE .. ':parked', ARGV[5], dest .. ' ' .. id) end
+    if finishJob(p, id, ARGV[5], '0', 'failed', a) == 0 then
+      rcall('HDEL', job, 'pb')
+      rcall('UNLINK', job .. ':mark')
+      rcall('ZADD', LANE .. ':parked', ARGV[5], dest .. ' ' .. id)
+    end
   end
 end
 
@@ -101,18 +116,19 @@ local function freePermit()
   if grant then rcall('ZREM', LANE .. ':permits:' .. grant.site, session) end
 end
 
-local function close(why)
+local function close(why, successor)
   rcall('SREM', LANE .. ':sessions:' .. dest, session)
   freePermit()
   finishJob(DELIVERY, session, ARGV[5], token, 'completed', 'null')
   local first = firstDelayed(p)
   if first then dueAt(dest, first) end
+  if grant then passPermit(grant.site, successor and {successor} or rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now) end
   if why ~= 'empty' and why ~= 'held' and rcall('LLEN', p .. 'wait') > 0 then openSession(dest, now) end
   return {0, why}
 end
 
-local function handed(id, data, attempts)
-  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), rcall('EXISTS', p .. id .. ':mark')
+local function handed(id, data, attempts, takenBy)
+  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), rcall('EXISTS', p .. id .. ':mark'), tonumber(takenBy)
 end
 
 -- What a run of this session that died had in hand.
@@ -120,8 +136,9 @@ if mode == 'start' then
   local found = {2}
   for _, id in ipairs(rcall('LRANGE', p .. 'active', 0, -1)) do
     local job = rcall('HMGET', p .. id, 'pb', 'data', 'ats')
-    if job[1] == session then
-      for _, part in ipairs({handed(id, job[2], job[3])}) do found[#found + 1] = part end
+    local owner, takenBy = ownerOf(job[1])
+    if owner == session then
+      for _, part in ipairs({handed(id, job[2], job[3], takenBy)}) do found[#found + 1] = part end
     end
   end
   if #found > 1 then return found end
@@ -133,11 +150,11 @@ if not grant or grant.validUntil <= now then return close('grant') end
 if grant.validUntil - now < 30000 then dueAt(dest, now) end
 
 local function take()
-  local job = takeJob(p, ARGV[5], session)
+  local job = takeJob(p, ARGV[5], session .. ' ' .. run)
   if type(job[1]) ~= 'table' then return nil end
   local fields = {}
   for i = 1, #job[1], 2 do fields[job[1][i]] = job[1][i + 1] end
-  return {1, handed(job[2], fields['data'], fields['ats'])}
+  return {1, handed(job[2], fields['data'], fields['ats'], run)}
 end
 
 if mode == 'expire' then
@@ -152,34 +169,60 @@ if mode == 'start' and not rcall('ZSCORE', LANE .. ':permits:' .. grant.site, se
   rcall('ZADD', LANE .. ':permits:' .. grant.site, now, session)
 end
 
+-- A site's permits are shared: one that was kept for a while goes to a destination with fewer sessions that waits for it.
+local function fairSuccessor()
+  local names = rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9)
+  if #names == 0 then return nil end
+  local since = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
+  if not since or now - tonumber(since) < SHARE_MS then return nil end
+  local own = rcall('SCARD', LANE .. ':sessions:' .. dest)
+  for _, name in ipairs(names) do
+    if name ~= dest and rcall('SCARD', LANE .. ':sessions:' .. name) < own then return name end
+  end
+end
+local successor = mode == 'run' and fairSuccessor()
+if successor then return close('yield', successor) end
+
 if rcall('LLEN', p .. 'wait') == 0 then
   local first = firstDelayed(p)
   if not first or first > now then return close('empty') end
 end
 
--- GCRA (the virtual scheduling of ITU-T I.371) on Redis's own clock. A turn that comes late may catch up, by one interval or
--- 10 ms, so that the rate is kept on the average and messages leave evenly spaced.
-local function advance(tat, intervalUs, nowUs)
-  return string.format('%.0f', math.max(nowUs - math.max(intervalUs, 10000), tat) + intervalUs)
+-- GCRA (the virtual scheduling of ITU-T I.371) on Redis's own clock. A turn that comes early gets the next free moment as its
+-- own, so that many waiting sessions do not ask again and again; one that comes late may catch up by one interval or 10 ms, so
+-- that the rate is kept on the average and messages leave evenly spaced.
+local function advance(tat, intervalUs, atUs)
+  return string.format('%.0f', math.max(atUs - math.max(intervalUs, 10000), tat) + intervalUs)
 end
-local gateway = rcall('HMGET', LANE .. ':gateway', 'intervalUs', 'tat')
-local gatewayUs, gatewayTat = tonumber(gateway[1] or 0), tonumber(gateway[2] or 0)
-if grant.intervalUs > 0 or gatewayUs > 0 then
-  local nowUs = microseconds()
-  local notBefore = math.max(grant.intervalUs > 0 and grant.tat or 0, gatewayUs > 0 and gatewayTat or 0)
-  if notBefore > nowUs then
-    local waitMs = math.ceil((notBefore - nowUs) / 1000)
-    if waitMs <= nearMs then return {3, waitMs} end
-    freePermit()
-    delayJob(DELIVERY, session, ARGV[5], token, waitMs, nil)
-    return {4, waitMs}
-  end
-  local task = take()
-  if not task then return close('empty') end
+local at, gatewayUs, gatewayTat = notBefore(grant)
+if grant.intervalUs == 0 and gatewayUs == 0 then return take() or close('empty') end
+
+local nowUs = microseconds()
+local function spend(atUs)
   if grant.intervalUs > 0 then
-    rcall('HSET', LANE .. ':grant:' .. dest, 'tat', advance(grant.tat, grant.intervalUs, nowUs))
+    rcall('HSET', LANE .. ':grant:' .. dest, 'tat', advance(grant.tat, grant.intervalUs, atUs))
   end
-  if gatewayUs > 0 then rcall('HSET', LANE .. ':gateway', 'tat', advance(gatewayTat, gatewayUs, nowUs)) end
-  return task
+  if gatewayUs > 0 then rcall('HSET', LANE .. ':gateway', 'tat', advance(gatewayTat, gatewayUs, atUs)) end
 end
-return take() or close('empty')
+local slot = tonumber(rcall('HGET', sessionKey, 'slot') or 0)
+if slot > nowUs then return {3, math.ceil((slot - nowUs) / 1000)} end
+if slot > 0 then
+  rcall('HDEL', sessionKey, 'slot')
+  return take() or close('empty')
+end
+if at <= nowUs then
+  local task = take()
+  if task then spend(nowUs) end
+  return task or close('empty')
+end
+local waitMs = math.ceil((at - nowUs) / 1000)
+if waitMs <= nearMs then
+  spend(at)
+  rcall('HSET', sessionKey, 'slot', string.format('%.0f', at))
+  return {3, waitMs}
+end
+freePermit()
+passPermit(grant.site, rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now)
+-- BullMQ's Workers look at the time of day, whatever clock the schedules run on.
+delayJob(DELIVERY, session, string.format('%d', nowUs / 1000), token, waitMs, nil)
+return {4, waitMs}

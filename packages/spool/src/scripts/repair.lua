@@ -21,7 +21,7 @@ for _, session in ipairs(rcall('SMEMBERS', LANE .. ':sessions:' .. dest)) do
   end
 end
 for _, id in ipairs(rcall('LRANGE', p .. 'active', 0, -1)) do
-  local session = rcall('HGET', p .. id, 'pb')
+  local session = string.match(rcall('HGET', p .. id, 'pb') or '', '^%S+')
   if not session or rcall('EXISTS', DELIVERY .. session) == 0 then
     if delayJob(p, id, ARGV[2], '0', 60000, nil) == -1 then rcall('LREM', p .. 'active', 0, id) end
     rcall('HDEL', p .. id, 'pb')

@@ -16,10 +16,16 @@ for _, dest in ipairs(found) do
   if rcall('HEXISTS', p .. 'meta', 'paused') == 0 then
     promoteDue(p, now, 200)
     local opened = openSession(dest, now)
-    if opened == 'opened' and rcall('LLEN', p .. 'wait') > 1 then dueAt(dest, now + 500) end
+    local grant = readGrant(dest)
+    if opened == 'opened' then
+      local waiting, more = rcall('LLEN', p .. 'wait'), opened
+      while more == 'opened' and waiting > rcall('SCARD', LANE .. ':sessions:' .. dest) * grant.perSession do
+        more = openSession(dest, now)
+      end
+      if waiting > 1 then dueAt(dest, now + 500) end
+    end
     local first = firstDelayed(p)
     if first then dueAt(dest, math.max(first, now)) end
-    local grant = readGrant(dest)
     local busy = opened ~= 'empty' or rcall('SCARD', LANE .. ':sessions:' .. dest) > 0
     if busy and (not grant or grant.validUntil - now < 30000) then
       result[#result + 1] = dest
