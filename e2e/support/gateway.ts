@@ -41,13 +41,18 @@ const run = (
 export const runProgram = run
 
 /** Waits until `look` gives something; the reason to wait is named when it does not come. */
-export const eventually = async <T>(what: string, look: () => T | Promise<T>, timeoutMs = 20_000): Promise<NonNullable<T>> => {
+export const eventually = async <T>(
+  what: string,
+  look: () => T | Promise<T>,
+  timeoutMs = 20_000,
+  everyMs = 25,
+): Promise<NonNullable<T>> => {
   const lateAt = Date.now() + timeoutMs
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>
     if (Date.now() > lateAt) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`)
-    await sleep(25)
+    await sleep(everyMs)
   }
 }
 
