@@ -5,8 +5,8 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { runProgram } from '@sluice/testkit'
 import type { Contender, RunningContender } from './contender.ts'
-import { runProgram } from './program.ts'
 import { type Sink, startSink } from './sink.ts'
 
 export type Load = { count: number; sizeBytes: number; connections: number }

@@ -4,8 +4,7 @@
  */
 import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort } from '@sluice/testkit'
-import { startProgram, waitForPort } from './program.ts'
+import { freePort, startProgram, waitForPort } from '@sluice/testkit'
 
 export type Arrivals = {
   /** Different messages. */

@@ -40,17 +40,20 @@ const run = (
 /** A program to its end; never rejects. */
 export const runProgram = run
 
+/** What was waited for: neither nothing nor `false`. */
+type Found<T> = Exclude<T, false | null | undefined>
+
 /** Waits until `look` gives something; the reason to wait is named when it does not come. */
 export const eventually = async <T>(
   what: string,
   look: () => T | Promise<T>,
   timeoutMs = 20_000,
   everyMs = 25,
-): Promise<NonNullable<T>> => {
+): Promise<Found<T>> => {
   const lateAt = Date.now() + timeoutMs
   for (;;) {
     const found = await look()
-    if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>
+    if (found !== undefined && found !== null && found !== false) return found as Found<T>
     if (Date.now() > lateAt) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`)
     await sleep(everyMs)
   }

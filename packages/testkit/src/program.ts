@@ -1,4 +1,4 @@
-/** Programs that the bench starts: their last words are kept for error messages, and none outlives the bench. */
+/** Programs that tests and the bench start: their last words are kept for error messages, and none outlives who started it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
