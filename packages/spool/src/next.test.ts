@@ -183,6 +183,20 @@ describe('sites', () => {
     expect((await spool.verbs.queue())[0]?.backoff).toBeNull()
   })
 
+  it('are left alone no longer because many sessions failed in the same moment: that is one failure', async () => {
+    await spool.grant('far.test', { perSession: 1 })
+    for (let i = 0; i < 12; i++) await spool.accept(acceptOf(`T${i}`))
+    const failed = { kind: 'failed', reason: 'connection refused' } as const
+    const inHand: { session: Awaited<ReturnType<typeof open>>; id: string }[] = []
+    for (let session = await spool.takeSession(); session !== null; session = await spool.takeSession()) {
+      inHand.push({ session, id: (await taskIn(session)).id })
+    }
+    expect(inHand.length).toBeGreaterThanOrEqual(8)
+    for (const { session, id } of inHand) await spool.sessions.turn(session, 'run', [{ kind: 'return', id }], failed)
+    const [state] = await spool.verbs.queue()
+    expect((state?.backoff?.until ?? Number.POSITIVE_INFINITY) - spool.clock.now).toBeLessThanOrEqual(33_000)
+  })
+
   it('limit their sessions, whatever the number of destinations', async () => {
     for (const name of ['one.test', 'two.test', 'three.test']) {
       await spool.grant(name, { site: 'mx', siteSessions: 2 })
