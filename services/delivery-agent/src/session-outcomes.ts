@@ -40,9 +40,10 @@ const EVENT = { delivered: 'delivery', deferred: 'deferral', bounced: 'bounce' }
 const words = (outcome: Outcome): string =>
   outcome.kind === 'delivered' ? (outcome.reply === null ? 'delivered' : replyText(outcome.reply)) : outcome.reason
 
-/** The attempt's line: the first bad news, or the far end's thanks. */
+/** The attempt's line: why there is another one, else the first bad news, or the far end's thanks. */
 const summary = (outcomes: readonly Outcome[]): string => {
-  const telling = outcomes.find((outcome) => outcome.kind !== 'delivered') ?? outcomes[0]
+  const first = (kind: Outcome['kind']): Outcome | undefined => outcomes.find((outcome) => outcome.kind === kind)
+  const telling = first('deferred') ?? first('bounced') ?? outcomes[0]
   return telling === undefined ? '' : words(telling).slice(0, 1000)
 }
 
