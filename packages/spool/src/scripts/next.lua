@@ -100,6 +100,8 @@ for i = 13, #ARGV, 5 do settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], A
 local function reportSite()
   local key = LANE .. ':site:' .. grant.site
   if ARGV[8] == 'ok' then rcall('UNLINK', key) return end
+  -- Left alone already: sessions that were under way tell of the same outage.
+  if readSite(grant.site, now) then return end
   local failures = rcall('HINCRBY', key, 'failures', 1)
   local pause = 0
   if failures >= FAILURES_BEFORE_BACKOFF then
