@@ -138,8 +138,8 @@ export const startSluice = async (options: StartOptions) => {
     },
     readyz: async (name: string): Promise<number> => (await fetch(`${url(name)}/readyz`).catch(() => ({ status: 0 }))).status,
     metrics: async (name: string): Promise<string> => (await fetch(`${url(name)}/metrics`)).text(),
-    /** Ctrl-C; the folder is kept for another start. */
-    pause: (): Promise<number | null> => gateway.stop('SIGINT'),
+    /** Ctrl-C, or another signal; the folder is kept for another start. */
+    pause: (signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> => gateway.stop(signal),
     stop: async (): Promise<void> => {
       await gateway.stop('SIGINT')
       await rm(folder, { recursive: true, force: true })

@@ -183,3 +183,15 @@ export const startLoad = (options: LoadOptions): Load => {
     },
   }
 }
+
+/** Whether a server answers there with a greeting that begins so. */
+export const greets = async (port: number, code = '220'): Promise<boolean> => {
+  const smtp = openSmtp(port)
+  try {
+    return (await smtp.reply()).startsWith(code)
+  } catch {
+    return false
+  } finally {
+    smtp.close()
+  }
+}

@@ -80,8 +80,8 @@ const stuffed = (content: string | Buffer): Buffer => {
 }
 
 /** One mail over a connection of its own. @returns the ID, of `queued as ID`; throws with what was refused */
-export const submit = async (port: number, mail: Mail): Promise<string> => {
-  const wire = await openWire(port)
+export const submit = async (port: number, mail: Mail, host?: string): Promise<string> => {
+  const wire = await openWire(port, host)
   const commands = [
     'EHLO client.test',
     `MAIL FROM:<${mail.from}>${mail.parameters ?? ''}`,

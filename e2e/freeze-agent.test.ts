@@ -1,0 +1,49 @@
+/**
+ * An agent that stands still for longer than its locks, and then goes on as if nothing had been: its sessions have gone to another
+ * agent, and whatever it still does is fenced.
+ */
+import { type FarEnd, startFarEnd } from '@sluice/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { idsAt, untilDelivered } from './support/accounts.ts'
+import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { startLoad } from './support/load.ts'
+
+const COUNT = 1500
+const CONNECTIONS = 10
+/** Longer than the lock of a session (15 s) and the look for stalled ones (5 s). */
+const FROZEN_MS = 22_000
+
+let far: FarEnd
+let sluice: Sluice
+beforeAll(async () => {
+  far = await startFarEnd({ delayMs: 2 })
+  sluice = await startSluice({
+    config: `
+hostname: mx.sluice.test
+trustedNetworks: [127.0.0.1/32]
+schedules: { quick: { delays: [1s, 1s, 1s, 1m, 1m, 1m] } }
+schedule: quick
+routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"], connections: ${CONNECTIONS} }]
+`,
+  })
+})
+afterAll(async () => {
+  await sluice?.stop()
+  await far?.stop()
+})
+
+describe('the delivery-agent is frozen for longer than its locks', () => {
+  it('loses nothing; twice goes out at most what was in its hands', async () => {
+    const load = startLoad({ port: sluice.smtpPort, count: COUNT, to: (n) => `m${n}@far.test` })
+    await far.received(200, 60_000)
+    const frozenAt = Date.now()
+    sluice.kill('delivery-agent', 'SIGSTOP')
+    await load.done
+    await eventually('the end of its locks', () => Date.now() - frozenAt > FROZEN_MS, 60_000, 100)
+    expect(far.messages.length).toBeLessThan(COUNT)
+    sluice.kill('delivery-agent', 'SIGCONT')
+    const { lost, doubles, unanswered } = await untilDelivered(sluice, load.messages, () => idsAt(far), 90_000)
+    expect({ lost, unanswered }).toEqual({ lost: [], unanswered: 0 })
+    expect(doubles).toBeLessThanOrEqual(CONNECTIONS)
+  })
+})
