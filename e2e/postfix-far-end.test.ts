@@ -172,4 +172,7 @@ describe('Postfix as far end', () => {
     expect(await arrived(plain, 'jürgen')).toBe(mail)
     expect((await plain.mails('jürgen'))[0]?.toString()).toMatch(/with UTF8SMTPS/)
   })
+  it('R-250: nothing is left in the queue', async () => {
+    await eventually('an empty queue', async () => (await sluice.cli('queue')).stdout === 'The queue is empty.\n')
+  })
 })

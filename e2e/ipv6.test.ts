@@ -1,0 +1,46 @@
+/** Listeners on IPv6 and on both families at once, and a far end that has IPv6 only. */
+import { type FarEnd, freePort, startFarEnd } from '@sluice/testkit'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { openWire, submit } from './support/wire.ts'
+
+let far: FarEnd
+let v6Port: number
+let sluice: Sluice
+beforeAll(async () => {
+  // Fails with EADDRNOTAVAIL on a machine whose loopback interface has no IPv6: the rule cannot be proven there.
+  far = await startFarEnd({ host: '::1' })
+  v6Port = await freePort()
+  sluice = await startSluice({
+    config: `
+hostname: mx.sluice.test
+trustedNetworks: [127.0.0.1/32, "::1"]
+listeners:
+  - { name: dual, listen: $SMTP }
+  - { name: six, listen: "[::1]:${v6Port}" }
+routes: [{ name: far, match: ["*"], type: smtp, hosts: ["[::1]:${far.port}"] }]
+`,
+  })
+})
+afterAll(async () => {
+  await sluice?.stop()
+  await far?.stop()
+})
+
+const content = 'From: <sender@client.test>\r\nSubject: six\r\n\r\nA line\r\n'
+
+it('R-dual: a bare port takes IPv4 and IPv6, an IPv6 address its own; each client is trusted and named by its address', async () => {
+  const cases = [
+    { port: sluice.smtpPort, host: '127.0.0.1', literal: '[127.0.0.1]' },
+    { port: sluice.smtpPort, host: '::1', literal: '[IPv6:::1]' },
+    { port: v6Port, host: '::1', literal: '[IPv6:::1]' },
+  ]
+  for (const { port, host, literal } of cases) {
+    const id = await submit(port, { from: 'sender@client.test', to: ['ok@far.test'], content }, host)
+    const message = await eventually('the mail', () => far.messages.find((one) => one.content.includes(`id ${id}`)))
+    expect(message.content.toString()).toMatch(/^Received: from client\.test \(/)
+    expect(message.content.toString()).toContain(`Received: from client.test (${literal})`)
+    expect(sluice.events('reception').find((line) => line.id === id)).toMatchObject({ client: host })
+  }
+  await expect(openWire(v6Port, '127.0.0.1')).rejects.toThrow('ECONNREFUSED')
+})
