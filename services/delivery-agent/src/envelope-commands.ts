@@ -43,10 +43,15 @@ export const mailCommand = (task: Task, recipients: readonly Recipient[], offer:
   return task.envid === undefined ? command : `${command} ENVID=${encodeXtext(task.envid)}`
 }
 
+/** ORCPT as the sender gave it; else the name that an alias led away from, as RFC 3461 §5.2.1 (d) allows: mailboxes show it. */
+const originalOf = ({ orcpt, original }: Recipient): string | undefined =>
+  orcpt ?? (original === undefined ? undefined : `rfc822;${original}`)
+
 /** RFC 3461 §4.1, 4.2: each recipient has its own (R-dsn-pass). */
 export const rcptCommand = (recipient: Recipient, offer: Offer): string => {
   let command = `RCPT TO:<${wireAddress(recipient.address)}>`
   if (!offer.offers('DSN')) return command
   if (recipient.notify !== undefined && recipient.notify.length > 0) command += ` NOTIFY=${recipient.notify.join(',')}`
-  return recipient.orcpt === undefined ? command : `${command} ORCPT=${formatOrcpt(recipient.orcpt)}`
+  const original = originalOf(recipient)
+  return original === undefined ? command : `${command} ORCPT=${formatOrcpt(original)}`
 }
