@@ -83,6 +83,42 @@ describe('TLS and AUTH', () => {
     client.end()
   })
 
+  it('R-relay: a mechanism that is not known is 504 5.5.4, broken SASL 501 5.5.2, and the next log-in works', async () => {
+    const client = await secured({ listener: { auth: 'required' } })
+    await client.ask('EHLO client.test')
+    expect(await client.ask('AUTH SCRAM-SHA-1 biwsbj0=')).toMatch(/^504 5\.5\.4 /)
+    expect(await client.ask('AUTH PLAIN ====')).toMatch(/^501 5\.5\.2 /)
+    expect(await client.ask('AUTH PLAIN')).toMatch(/^334/)
+    expect(await client.ask('*')).toMatch(/^501 5\.5\.2 /)
+    expect(await client.ask('AUTH LOGIN')).toMatch(/^334 /)
+    expect(await client.ask('=')).toMatch(/^501 5\.5\.2 /)
+    expect(await client.ask(`AUTH PLAIN ${plain('anna@sluice.test', 'secret')}`)).toMatch(/^235 2\.7\.0 /)
+    client.end()
+  })
+
+  it.each([false, true])('R-limits: a failed TLS handshake is counted and logged, implicit TLS: %s', async (implicitTls) => {
+    const port = await start({ tls: true, listener: { implicitTls } })
+    const client = implicitTls ? openClient(port) : await greetedClient(port)
+    if (!implicitTls) expect(await client.ask('STARTTLS')).toMatch(/^220 /)
+    client.write('this is no TLS at all\r\n'.repeat(10))
+    await client.closed
+    const figures = async (): Promise<string> => running.metrics.metrics()
+    await vi.waitFor(async () => expect(await figures()).toContain('sluice_ingress_tls_failures_total{listener="smtp"} 1'))
+    expect(await figures()).toContain('sluice_events_total{event="rejection",reason="tls"} 1')
+    expect(await figures()).not.toContain('connections_open{listener="smtp"} 1')
+    const told = running.logged.filter(({ event, reason }) => event === 'rejection' && reason === 'tls')
+    expect(told).toMatchObject([{ client: '127.0.0.1', error: expect.any(Error) }])
+  })
+
+  it('R-limits: connections over STARTTLS are given back when they end', async () => {
+    const client = await secured({ limits: { connections: 1 } })
+    client.end()
+    await vi.waitFor(async () => expect(await running.metrics.metrics()).toContain('connections_open{listener="smtp"} 0'))
+    const next = openClient(running.port)
+    expect(await next.reply()).toMatch(/^220 /)
+    next.end()
+  })
+
   it('R-relay: swaks sends with STARTTLS and AUTH', async () => {
     const port = await start({ tls: true, listener: { auth: 'required' } })
     const options = `--server 127.0.0.1:${port} --to x@far.test --from anna@sluice.test --tls --auth PLAIN`.split(' ')

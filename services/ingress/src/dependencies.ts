@@ -3,30 +3,10 @@ import type { ContentStore } from '@sluice/content-store'
 import type { Recipient } from '@sluice/contracts'
 import type { Log, Metrics, Readiness } from '@sluice/runtime'
 import type { Mailbox } from '@sluice/smtp'
+import type { ListenerConfig, ListenerLimits } from '@sluice/smtp-listener'
 import type { AcceptMessage, Destination } from '@sluice/spool'
 
-export type ListenerConfig = {
-  /** Label of logs and counters. */
-  name: string
-  /** `::` takes IPv4 and IPv6 (R-dual). */
-  listen: { host: string; port: number }
-  tls: { certFile: string; keyFile: string } | null
-  implicitTls: boolean
-  auth: 'off' | 'optional' | 'required'
-}
-
-export type Limits = {
-  sizeBytes: number
-  recipients: number
-  hops: number
-  errors: number
-  noops: number
-  connections: number
-  connectionsPerClient: number
-  idleMs: number
-  sessionMs: number
-  commandLineBytes: number
-}
+export type Limits = ListenerLimits & { recipients: number; hops: number; connectionsPerClient: number }
 
 /** The part of the config that ingress reads. */
 export type IngressConfig = {

@@ -3,8 +3,8 @@
  * listener names come from the config, reasons and protocols are closed sets. Never content, never credentials.
  */
 import { createEventCounter, type Log, type Metrics } from '@sluice/runtime'
+import { REJECTION_REASONS, type RejectionReason } from '@sluice/smtp-listener'
 import { Counter, Gauge } from 'prom-client'
-import { REJECTION_REASONS, type RejectionReason } from './reply.ts'
 
 export type ClientFields = { listener: string; client: string; helo: string | null; tls: string | null; user: string | null }
 
@@ -24,6 +24,8 @@ export type IngressEvents = {
   /** The connection has ended. */
   disconnection: (fields: { listener: string }) => void
   rejection: (fields: ClientFields & { reason: RejectionReason; reply: string }) => void
+  /** A TLS handshake came to nothing. */
+  tlsFailure: (fields: { listener: string; client: string; error: unknown }) => void
   reception: (fields: ReceptionFields) => void
   /** The message could not be made durable; the client got 451 and nothing will ever be delivered. */
   storeFailed: (fields: FailureFields) => void
@@ -38,6 +40,12 @@ const createFigures = (registry: Metrics) => {
   return {
     step: createEventCounter(registry, REJECTION_REASONS),
     open: new Gauge({ name: 'sluice_ingress_connections_open', help: 'Clients connected now', labelNames, registers }),
+    tlsFailures: new Counter({
+      name: 'sluice_ingress_tls_failures_total',
+      help: 'TLS handshakes that failed',
+      labelNames,
+      registers,
+    }),
     received: new Counter({ name: 'sluice_ingress_received_total', help: 'Messages taken', labelNames, registers }),
     bytes: new Counter({ name: 'sluice_ingress_received_bytes_total', help: 'Bytes of messages taken', labelNames, registers }),
   }
@@ -59,6 +67,11 @@ export const createEvents = (log: Log, registry: Metrics): IngressEvents => {
     rejection: (fields) => {
       figures.step('rejection', fields.reason)
       log.event('rejection', fields)
+    },
+    tlsFailure: (fields) => {
+      figures.step('rejection', 'tls')
+      figures.tlsFailures.inc({ listener: fields.listener })
+      log.event('rejection', { ...fields, reason: 'tls' })
     },
     reception: (fields) => {
       figures.step('reception')

@@ -200,6 +200,18 @@ describe('size', () => {
     client.end()
   })
 
+  it('R-size: what goes on beyond four times the limit gets 552 5.3.4 and is closed, refused before or not', async () => {
+    const client = await greeted({ limits: { sizeBytes: 512 * 1024 } })
+    await beginData(client)
+    const lines = Buffer.from(`${'x'.repeat(98)}\r\n`.repeat(10_000))
+    client.write('Subject: x\r\n\r\n')
+    const sending = setInterval(() => client.socket.writableNeedDrain || client.write(lines), 1)
+    expect(await client.reply()).toBe('552 5.3.4 the message is far too large')
+    clearInterval(sending)
+    await client.closed
+    expect([running.accepted.length, running.aborted.length, running.open.size]).toEqual([0, 1, 0])
+  })
+
   it('R-size: a header that does not end is 552 5.3.4', async () => {
     const client = await greeted()
     expect(await sendMessage(client, `Subject: x\r\n${`X-Long: ${'x'.repeat(900)}\r\n`.repeat(300)}\r\nx`)).toMatch(
@@ -242,6 +254,18 @@ describe('trace headers', () => {
     expect(received.exec(textOf())?.[1]).toBe(id)
     expect(textOf().replace(received, '')).toBe(content)
     expect(running.accepted[0]?.envelope.sizeBytes).toBe(Buffer.byteLength(textOf()))
+    client.end()
+  })
+
+  it('R-trace-headers: the envelope tells who handed the message in', async () => {
+    const client = await greeted()
+    await sendMessage(client, 'Subject: x\r\n\r\nx')
+    await client.ask('HELO old.test')
+    await sendMessage(client, 'Subject: x\r\n\r\nx')
+    expect(running.accepted.map(({ envelope }) => envelope.client)).toEqual([
+      '127.0.0.1 (helo client.test) ESMTP',
+      '127.0.0.1 (helo old.test) SMTP',
+    ])
     client.end()
   })
 

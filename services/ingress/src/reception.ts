@@ -10,28 +10,25 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import type { ContentWriter, StagedContent } from '@sluice/content-store'
 import { type Envelope, PAYLOAD_VERSION } from '@sluice/contracts'
 import { needsUtf8 } from '@sluice/smtp'
+import { ok, REPLIES, type Reception, type Reply, refuse, tooLarge } from '@sluice/smtp-listener'
 import { StoreError } from '@sluice/spool'
 import { createHeaderScanner, type HeaderScanner } from './headers.ts'
-import { ok, type Reply, refuse } from './reply.ts'
 import { clientFields, mayRelay, type Session, type Shared, type Transaction } from './session.ts'
-import { type Arrival, messageIdOf, missingFields, protocolOf, receivedField, withoutBlindCopies } from './trace-headers.ts'
+import {
+  type Arrival,
+  clientOf,
+  messageIdOf,
+  missingFields,
+  protocolOf,
+  receivedField,
+  withoutBlindCopies,
+} from './trace-headers.ts'
 
 /** Bytes of header that are held; Postfix takes 100 KiB. */
 const MAX_HEADER_BYTES = 256 * 1024
 
-const NOT_STORED = refuse(451, '4.3.0', 'store', 'the message could not be stored, try again later')
-const BAD_LINE_ENDS = refuse(550, '5.6.11', 'line-ends', 'bare CR, bare LF or NUL in the message')
 const TOO_LONG_HEADER = refuse(552, '5.3.4', 'size', 'the header is too long')
 const TOO_MANY_HOPS = refuse(554, '5.4.6', 'loop', 'too many hops, this looks like a loop')
-
-export type Reception = {
-  /** Takes a piece of content, dots removed. Resolves when more may come; never rejects. */
-  take: (piece: Buffer) => Promise<void>
-  /** The final dot has come. @param broken the content had bare CR, bare LF or NUL */
-  end: (broken: boolean) => Promise<Reply>
-  /** The client has gone. Never throws. */
-  abort: () => void
-}
 
 type Intake = {
   session: Session
@@ -68,7 +65,7 @@ const write = async (intake: Intake, piece: Buffer): Promise<void> => {
     await intake.writer.write(piece)
   } catch (error) {
     intake.shared.events.storeFailed({ ...clientFields(intake.session), id: intake.arrival.id, error })
-    giveUp(intake, NOT_STORED)
+    giveUp(intake, REPLIES.notStored)
   }
 }
 
@@ -114,9 +111,7 @@ const take = async (intake: Intake, piece: Buffer): Promise<void> => {
   if (intake.refusal !== null || piece.length === 0) return
   const { sizeBytes } = intake.shared.config.limits
   intake.receivedBytes += piece.length
-  if (intake.receivedBytes > sizeBytes) {
-    return giveUp(intake, refuse(552, '5.3.4', 'size', `the message is larger than ${sizeBytes} bytes`))
-  }
+  if (intake.receivedBytes > sizeBytes) return giveUp(intake, tooLarge(sizeBytes))
   if (!intake.eightBit) intake.eightBit = !isAscii(piece)
   if (intake.headerDone) return write(intake, piece)
   hold(intake, piece)
@@ -141,6 +136,7 @@ const envelopeOf = (intake: Intake): Envelope => {
     receivedAt: arrival.receivedAt,
     ...(mail.ret === undefined ? {} : { ret: mail.ret }),
     ...(mail.envid === undefined ? {} : { envid: mail.envid }),
+    client: clientOf(arrival),
   }
 }
 
@@ -150,12 +146,12 @@ const failed = (intake: Intake, error: unknown, staged: StagedContent | null): R
   const fields = { ...clientFields(session), id: arrival.id, error }
   if (error instanceof StoreError && error.fate === 'unknown') {
     shared.events.duplicateSuspected(fields)
-    return NOT_STORED
+    return REPLIES.notStored
   }
   shared.events.storeFailed(fields)
   // What cannot be removed now is found by the sweep.
   if (staged?.kind === 'stored') void shared.contentStore.remove(arrival.id, staged.ref).catch(() => {})
-  return NOT_STORED
+  return REPLIES.notStored
 }
 
 const admit = async (intake: Intake): Promise<Reply> => {
@@ -182,7 +178,7 @@ const admit = async (intake: Intake): Promise<Reply> => {
 
 const end = async (intake: Intake, broken: boolean): Promise<Reply> => {
   intake.ended = true
-  if (broken) giveUp(intake, BAD_LINE_ENDS)
+  if (broken) giveUp(intake, REPLIES.badLineEnds)
   if (!intake.headerDone && intake.refusal === null) {
     intake.scanner.scan(intake.head.subarray(0, intake.headBytes), true)
     await releaseHeader(intake)
@@ -228,7 +224,7 @@ export const createReception = (session: Session, transaction: Transaction, shar
     take: (piece) => take(intake, piece),
     end: (broken) => end(intake, broken),
     abort: () => {
-      if (!intake.ended) giveUp(intake, NOT_STORED)
+      if (!intake.ended) giveUp(intake, REPLIES.notStored)
     },
   }
 }

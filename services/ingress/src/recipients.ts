@@ -4,13 +4,11 @@
  */
 import type { Recipient } from '@sluice/contracts'
 import { type Mailbox, parseRcptCommand } from '@sluice/smtp'
+import { REPLIES, type Reply, refuse, refuseArguments } from '@sluice/smtp-listener'
 import type { Destination } from '@sluice/spool'
-import { ok, type Reply, refuse, refuseArguments } from './reply.ts'
 import { mayRelay, type Session, type Shared, type Transaction } from './session.ts'
 
-const TAKEN = ok(250, '2.1.5', 'recipient ok')
 const RELAY_DENIED = refuse(550, '5.7.1', 'relay', 'relaying denied')
-const UNKNOWN = refuse(550, '5.1.1', 'unknown-recipient', 'no such recipient here')
 
 /** RFC 5321 §4.5.1: postmaster without a domain is the postmaster of this host. */
 const BARE: Mailbox = { local: 'postmaster', domain: '', text: 'postmaster' }
@@ -32,7 +30,7 @@ const find = (mailbox: Mailbox, session: Session, { directory }: Shared): Found 
     case 'foreign':
       return mayRelay(session) ? { kind: 'found', recipients: [{ address: mailbox.text }], own: false } : refused(RELAY_DENIED)
     case 'unknown':
-      return refused(UNKNOWN)
+      return refused(REPLIES.noSuchRecipient)
     case 'loop':
       return refused(refuse(550, '5.4.6', 'loop', 'the aliases of this recipient lead back to themselves'))
   }
@@ -61,7 +59,7 @@ export const takeRecipient = (transaction: Transaction, line: string, session: S
   if (parsed.kind === 'error') return refuseArguments(parsed.reply)
   const { path, ...parameters } = parsed.command
   const mailbox = path.kind === 'mailbox' ? path.mailbox : BARE
-  if (transaction.named >= shared.config.limits.recipients) return refuse(452, '4.5.3', 'limit', 'too many recipients')
+  if (transaction.named >= shared.config.limits.recipients) return REPLIES.tooManyRecipients
   const found = find(mailbox, session, shared)
   if (found.kind === 'refused') return found.reply
   const placed: [Destination, Recipient][] = []
@@ -72,5 +70,5 @@ export const takeRecipient = (transaction: Transaction, line: string, session: S
   }
   for (const [destination, recipient] of placed) add(transaction, destination, recipient)
   if (transaction.named++ === 0) transaction.firstNamed = mailbox.text
-  return TAKEN
+  return REPLIES.recipientOk
 }

@@ -28,6 +28,9 @@ export const protocolOf = ({ esmtp, utf8, tls, authenticated }: Arrival): string
   return `${utf8 ? 'UTF8SMTP' : 'ESMTP'}${tls === null ? '' : 'S'}${authenticated ? 'A' : ''}`
 }
 
+/** Who handed a message in, for `sluice trace`: `192.0.2.1 (helo mx.example.org) ESMTPS`. */
+export const clientOf = (arrival: Arrival): string => `${arrival.ip} (helo ${arrival.helo}) ${protocolOf(arrival)}`
+
 export const receivedField = (arrival: Arrival): string => {
   const literal = arrival.ip.includes(':') ? `[IPv6:${arrival.ip}]` : `[${arrival.ip}]`
   const tls = arrival.tls === null ? '' : `\r\n\t(${arrival.tls.version} ${arrival.tls.cipher})`

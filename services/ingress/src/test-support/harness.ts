@@ -9,10 +9,11 @@ import type { ContentStore, StagedContent } from '@sluice/content-store'
 import { newMessageId } from '@sluice/contracts'
 import type { Log } from '@sluice/runtime'
 import type { Mailbox } from '@sluice/smtp'
+import type { ListenerConfig } from '@sluice/smtp-listener'
 import type { Accept } from '@sluice/spool'
 import { createCertificate } from '@sluice/testkit'
 import { Registry } from 'prom-client'
-import type { IngressConfig, IngressDependencies, IngressDirectory, Limits, ListenerConfig, Resolved } from '../dependencies.ts'
+import type { IngressConfig, IngressDependencies, IngressDirectory, Limits, Resolved } from '../dependencies.ts'
 import { createIngress, type Ingress, type Listening } from '../ingress.ts'
 
 export type Accepted = Accept & { text: string }

@@ -18,6 +18,7 @@ export const REJECTION_REASONS = [
   'address',
   'relay',
   'unknown-recipient',
+  'quota',
   'loop',
   'route',
   'size',
@@ -25,6 +26,7 @@ export const REJECTION_REASONS = [
   'line-ends',
   'utf8',
   'auth',
+  'tls',
   'store',
   'full',
   'away',
@@ -60,3 +62,6 @@ export const formatReply = ({ code, enhanced, text }: Reply): string => {
   const last = text.length - 1
   return text.map((line, i) => `${code}${i === last ? ' ' : '-'}${tail}${clean(line)}\r\n`).join('')
 }
+
+/** One line for logs: `550 5.1.1 no such recipient here`. */
+export const replyLine = ({ code, enhanced, text }: Reply): string => `${code} ${enhanced ?? ''} ${text}`

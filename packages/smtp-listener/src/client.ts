@@ -1,0 +1,34 @@
+/** What a listener knows of the client at the other end of a connection. */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+
+export type TlsSession = { version: string; cipher: string }
+
+export type Client = {
+  /** IP address; IPv4 without the `::ffff:` of a dual-stack socket. */
+  ip: string
+  tls: TlsSession | null
+  /** The account that logged in. */
+  user: string | null
+  helo: string | null
+  /** Refused commands and commands that bring nothing forward, since the last accepted message (R-limits). */
+  errors: number
+  noops: number
+  /** ms since the epoch; the session's time runs from here. */
+  startedAt: number
+}
+
+/** Who has just connected. */
+export const newClient = (ip: string, now: number): Client => ({
+  ip,
+  tls: null,
+  user: null,
+  helo: null,
+  errors: 0,
+  noops: 0,
+  startedAt: now,
+})
+
+/** Protocol and cipher, null for plain text. */
+export const tlsOf = (socket: Socket): TlsSession | null =>
+  socket instanceof TLSSocket ? { version: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher().name } : null

@@ -1,0 +1,8 @@
+export { type Client, newClient } from './client.ts'
+export { commonAnswer, hostNameOf } from './common-commands.ts'
+export { createConnectionLimits } from './connection-limits.ts'
+export type { Answer, Dialogue, ListenerConfig, ListenerLimits, Reception, Service } from './dialogue.ts'
+export { offersAuth, offersStartTls } from './extensions.ts'
+export { createListeners, type Listeners, type Listening } from './listeners.ts'
+export { REPLIES, tooLarge } from './replies.ts'
+export { ok, REJECTION_REASONS, type RejectionReason, type Reply, refuse, refuseArguments, replyLine } from './reply.ts'
