@@ -128,8 +128,9 @@ describe('a dead site', () => {
   })
   it('revives: the first message that it takes ends the back-off, and all that waited goes', async () => {
     path.two.set({ replies: { greeting: '554 5.3.2 not today' } })
+    path.two.dropAll()
     const sent = await Promise.all(Array.from({ length: 8 }, (_, i) => path.send({ to: [`ok+r${i}@two.test`] })))
-    await path.until(async () => (await stateOf('two'))?.backoff !== null, 'back-off')
+    await path.until(async () => ((await stateOf('two'))?.backoff ?? null) !== null, 'back-off')
     expect((await stateOf('two'))?.backoff?.reason).toContain('554')
     path.two.set({ replies: {} })
     await path.advance(40_000)

@@ -145,6 +145,7 @@ export const startPath = async (options: PathOptions = {}) => {
   const { config, clockFile, server, far, two } = ground
   const redis = new Redis(server.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 })
   redis.on('error', () => {})
+  await redis.ping()
   const clock = { offsetMs: 0 }
   const now = (): number => Date.now() + clock.offsetMs
   const lines: LogLine[] = []
@@ -165,6 +166,8 @@ export const startPath = async (options: PathOptions = {}) => {
   return {
     ...ground,
     ...createMailer(redis, config, now),
+    /** A mailer with another config, e.g. another content store. */
+    storing: (changed: Config) => createMailer(redis, changed, now),
     redis,
     lines,
     now,

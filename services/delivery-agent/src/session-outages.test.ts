@@ -1,0 +1,122 @@
+/** Redis that goes away, and services that are told to stop. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '@sluice/testkit'
+import { describe, expect, it } from 'vitest'
+import { type MailPath, type PathOptions, startPath } from './test-support/path.ts'
+
+const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
+  const path = await startPath(options)
+  try {
+    await use(path)
+  } finally {
+    await path.stop()
+  }
+}
+
+const expectOnce = (path: MailPath, ids: string[]): void => {
+  for (const id of ids) expect(path.got(path.far, id).length, id).toBe(1)
+}
+
+/** Kills Redis while mail is in hand of slow far ends, more waits, and messages flow. */
+const outage = async (path: MailPath, ms: number): Promise<string[]> => {
+  const sent: string[] = []
+  for (let i = 0; i < 5; i++) sent.push(await path.send({ to: [`slow+${i}@far.test`] }))
+  await path.until(() => path.events('attempt').length === 5, 'five slow deliveries')
+  for (let i = 0; i < 200; i++) sent.push(await path.send({ to: [`ok+${i}@far.test`] }))
+  await path.until(() => path.events('delivery').length >= 20, 'mail to flow')
+  await path.server.kill()
+  await sleep(ms)
+  await path.server.start()
+  return sent
+}
+
+describe.concurrent('while Redis is away', () => {
+  it('for a second, in mid-delivery: nothing is lost and nothing delivered twice', async () => {
+    await withPath({ farEnd: { slowMs: 1500, delayMs: 3 } }, async (path) => {
+      const sent = await outage(path, 1000)
+      await path.untilEmpty(25_000)
+      expectOnce(path, sent)
+    })
+  }, 40_000)
+
+  it('for longer than a session’s lock: agents that lived through it settle what they delivered, nothing goes twice', async () => {
+    await withPath({ farEnd: { slowMs: 4000, delayMs: 3 }, agents: 2 }, async (path) => {
+      const sent = await outage(path, 16_000)
+      await path.untilEmpty(30_000)
+      expectOnce(path, sent)
+      expect(path.events('recovery')).toEqual([])
+    })
+  }, 60_000)
+
+  it('at the start: services wait, say so on /readyz, and then work', async () => {
+    await withPath({ agents: 0, spoolers: 0 }, async (path) => {
+      const id = await path.send({ to: ['ok@far.test', 'ok@two.test'] })
+      await path.server.kill()
+      const ports = { ...path.config.http.ports, spooler: await freePort(), 'delivery-agent': await freePort() }
+      const config = { ...path.config, http: { ...path.config.http, ports } }
+      const starting = [path.addSpooler(config), path.addAgent(config)]
+      await sleep(1500)
+      for (const port of [ports.spooler, ports['delivery-agent']]) {
+        expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(503)
+        expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200)
+      }
+      await path.server.start()
+      await Promise.all(starting)
+      await path.untilEvent('delivery', id, 2, 15_000)
+      await path.untilEmpty()
+      expectOnce(path, [id])
+    })
+  }, 30_000)
+})
+
+describe.concurrent('SIGTERM', () => {
+  it('R-shutdown: a delivery in hand is finished, and nothing more is taken', async () => {
+    await withPath({ farEnd: { slowMs: 1200 }, agents: 0 }, async (path) => {
+      const agent = await path.addAgent()
+      const slow = await path.send({ to: ['slow@far.test'] })
+      await path.untilEvent('attempt', slow)
+      await sleep(200)
+      const closing = agent.close()
+      const later = await path.send({ to: ['ok@far.test'] })
+      await closing
+      expect(path.events('delivery', slow)).toHaveLength(1)
+      expect(path.events('delivery', later)).toHaveLength(0)
+      await path.addAgent()
+      await path.untilEvent('delivery', later)
+      await path.untilEmpty()
+      expectOnce(path, [slow, later])
+    })
+  }, 30_000)
+
+  it('R-shutdown: what cannot be finished in the grace time before its dot is handed back, and that is no attempt', async () => {
+    await withPath({ config: 'shutdownGrace: 3500ms', agents: 0 }, async (path) => {
+      const agent = await path.addAgent()
+      const stuck = await path.send({ to: ['never-answer-rcpt@far.test'] })
+      await path.untilEvent('attempt', stuck)
+      const startedAt = performance.now()
+      await agent.close()
+      expect(performance.now() - startedAt).toBeLessThan(3500)
+      expect(path.events('hand-back', stuck)).toHaveLength(1)
+      expect(await path.redis.hget(`sluice{00}:far:${stuck}`, 'ats')).toBe('0')
+      expect((await path.trace(stuck))?.tasks).toMatchObject([{ state: 'waiting', task: { attempts: [] } }])
+      await path.addAgent()
+      await path.untilEvent('attempt', stuck, 2)
+      expect(path.events('attempt', stuck)[1]?.fields.attempt).toBe(1)
+      path.far.dropAll()
+      await path.untilEvent('deferral', stuck)
+    })
+  }, 30_000)
+
+  it('ends in time also while Redis is away', async () => {
+    await withPath({ config: 'shutdownGrace: 4s' }, async (path) => {
+      await path.send({ to: ['slow@far.test'] })
+      await path.untilEvent('attempt')
+      const agent = await path.addAgent()
+      await path.server.kill()
+      const startedAt = performance.now()
+      await agent.close()
+      expect(performance.now() - startedAt).toBeLessThan(5000)
+      await path.server.start()
+    })
+  }, 30_000)
+})
