@@ -1,4 +1,5 @@
 /** Puts the delivery-agent together: real connections, real clock. Wiring only. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
 import { lanePrefix, type Task } from '@sluice/contracts'
 import { type Config, createDirectory } from '@sluice/directory'
@@ -24,6 +25,8 @@ import { startSessionWorkers } from './session-worker.ts'
 const SERVICE = 'delivery-agent'
 /** What is still in hand this long before the grace time ends is aborted, so that it can be handed back. */
 const HAND_BACK_MS = 3000
+/** Left for closing what is open. */
+const LAST_MS = 500
 
 export type StartedService = {
   close: () => Promise<void>
@@ -96,7 +99,8 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
     close: async () => {
       stopping.yes = true
       const timer = setTimeout(() => abort.abort(), Math.max(0, config.shutdownGraceMs - HAND_BACK_MS))
-      await workers.close()
+      // BullMQ waits for Redis before it lets go; the grace time does not.
+      await Promise.race([workers.close(), sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })])
       clearTimeout(timer)
       await conversations.closeIdle()
       await health.close()

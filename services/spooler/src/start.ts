@@ -1,4 +1,5 @@
 /** Puts the spooler together: real connections, real clock. Wiring only. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
 import { lanePrefix } from '@sluice/contracts'
 import { type Config, createDirectory } from '@sluice/directory'
@@ -20,6 +21,8 @@ import { createTending } from './tending.ts'
 import { createWaking } from './waking.ts'
 
 const SERVICE = 'spooler'
+/** Left for closing what is open. */
+const LAST_MS = 500
 
 export type StartedService = {
   close: () => Promise<void>
@@ -94,8 +97,9 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
     listening: [{ name: 'http', address: health.address.host, port: health.address.port }],
     close: async () => {
       abort.abort()
-      await running
-      await intake.close()
+      // BullMQ waits for Redis before it lets go; the grace time does not.
+      const grace = sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })
+      await Promise.race([Promise.all([running, intake.close()]), grace])
       await health.close()
       for (const redis of [write, command, blocking]) redis.disconnect()
     },

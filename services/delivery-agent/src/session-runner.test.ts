@@ -1,0 +1,82 @@
+import type { Task } from '@sluice/contracts'
+import { createMetrics } from '@sluice/runtime'
+import type { HandedTask, SessionClient, Turn } from '@sluice/spool'
+import { describe, expect, it } from 'vitest'
+import { createAgentMetrics } from './session-metrics.ts'
+import { createSessionRunner } from './session-runner.ts'
+import type { Handled } from './session-task.ts'
+
+const handed = (takenBy: number): HandedTask => ({ id: 'A', data: '{}', attempts: 1, content: null, marked: false, takenBy })
+const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }], site: { kind: 'ok' }, task: null as Task | null }
+const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
+/** Runs a session against scripted answers of the spool; `Error` is a reply that was lost. */
+const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
+  const asked: { mode: string; settlements: string[]; site: string }[] = []
+  const calls: string[] = []
+  const client: SessionClient = {
+    turn: (_session, mode, settlements, site) => {
+      asked.push({ mode, settlements: settlements.map(({ kind }) => kind), site: site.kind })
+      const answer = answers.shift() ?? { kind: 'closed', why: 'empty' }
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
+    },
+    mark: () => Promise.resolve(),
+    siteReason: () => Promise.resolve(null),
+  }
+  const handle = (name: string) => (_task: HandedTask, _context: unknown, crashes?: unknown) => {
+    calls.push(typeof crashes === 'number' ? `${name} ${crashes}` : name)
+    return Promise.resolve(done)
+  }
+  const log = { ...silent, child: () => log }
+  const runSession = createSessionRunner({
+    client,
+    directory: { routeOf: () => null } as never,
+    openConversation: () => ({ deliver: () => Promise.reject(new Error('unused')), release: () => {} }),
+    tasks: { attempt: handle('attempt'), recover: handle('recover'), expire: handle('expire') },
+    releaseContent: () => Promise.resolve(),
+    log,
+    metrics: createAgentMetrics(createMetrics('test', { processFigures: false })),
+    stopping: () => false,
+    signal: new AbortController().signal,
+  })
+  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire: false })
+  return { asked, calls }
+}
+
+describe('a session', () => {
+  it('attempts what was handed out by a reply that got lost: that is no crash', async () => {
+    const lost = new Error('Connection is closed.')
+    const { asked, calls } = await runAgainst([lost, { kind: 'recovered', tasks: [handed(1)] }])
+    expect(calls).toEqual(['attempt'])
+    expect(asked.map(({ mode }) => mode)).toEqual(['start', 'start', 'run'])
+  })
+
+  it('recovers what an earlier run had in hand, and says how many died with it', async () => {
+    const { calls } = await runAgainst([{ kind: 'recovered', tasks: [handed(1)] }], 3)
+    expect(calls).toEqual(['recover 2'])
+  })
+
+  it('keeps an outcome until Redis answers, tells of the site once, and looks for what a lost reply handed out', async () => {
+    const lost = new Error('Connection is closed.')
+    const { asked, calls } = await runAgainst([
+      { kind: 'task', task: handed(1) },
+      lost,
+      lost,
+      { kind: 'recovered', tasks: [handed(1)] },
+    ])
+    expect(calls).toEqual(['attempt', 'attempt'])
+    expect(asked).toEqual([
+      { mode: 'start', settlements: [], site: 'none' },
+      { mode: 'run', settlements: ['finish'], site: 'ok' },
+      { mode: 'start', settlements: ['finish'], site: 'none' },
+      { mode: 'start', settlements: ['finish'], site: 'none' },
+      { mode: 'run', settlements: ['finish'], site: 'ok' },
+    ])
+  })
+
+  it('stops at the fence with nothing more asked', async () => {
+    const { asked, calls } = await runAgainst([{ kind: 'task', task: handed(1) }, { kind: 'fenced' }])
+    expect(calls).toEqual(['attempt'])
+    expect(asked).toHaveLength(2)
+  })
+})
