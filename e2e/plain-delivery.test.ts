@@ -29,7 +29,7 @@ describe('plain delivery', () => {
     const id = await sluice.send('ok@far.test', '--from', 'sender@client.test', '--subject', 'plain')
     const [message] = await far.received(1)
     expect(message?.from).toBe('sender@client.test')
-    expect(message?.content.toString()).toMatch(new RegExp(`^Received: from [^]*by mx\\.sluice\\.test[^]*id ${id}`))
+    expect(message?.content.toString()).toMatch(new RegExp(`^Received: from [\\s\\S]*by mx\\.sluice\\.test[\\s\\S]*id ${id}`))
     await eventually('the delivery event', () => sluice.events('delivery').find((line) => line.id === id))
     expect(sluice.events('reception').find((line) => line.id === id)).toMatchObject({ sender: 'sender@client.test' })
     const { stdout, code } = await sluice.cli('trace', id)

@@ -41,6 +41,8 @@ beforeAll(async () => {
       ...tls,
       smtpd_tls_security_level: 'encrypt',
       smtpd_tls_auth_only: 'yes',
+      smtpd_hard_error_limit: '3',
+      smtpd_error_sleep_time: '0',
       smtpd_sasl_auth_enable: 'yes',
       smtpd_sasl_type: 'dovecot',
       smtpd_sasl_path: dovecot.authSocket,
@@ -172,6 +174,22 @@ describe('Postfix as far end', () => {
     expect(await arrived(plain, 'jürgen')).toBe(mail)
     expect((await plain.mails('jürgen'))[0]?.toString()).toMatch(/with UTF8SMTPS/)
   })
+
+  it('R-outcome: when it hangs up over too many unknown users, those it judged have their outcome, the others their next attempt', async () => {
+    const bad = ['w', 'x', 'y', 'z'].map((local) => `${local}@strict.test`)
+    const good = ['anna@strict.test', 'ben@strict.test']
+    const mail = { from: 'eight@far.test', to: [...bad, ...good], content: content('to six') }
+    const id = await submit(sluice.smtpPort, mail)
+    const settled = (event: string) => sluice.events(event).filter((line) => line.id === id)
+    // Over a connection that was kept open the rest is tried again at once, over a new one: there is no deferral.
+    await eventually('all outcomes', () => settled('deferral').length === 3 || settled('delivery').length === 2)
+    await sluice.setClock(3 * 3_600_000)
+    await eventually('the deliveries', () => settled('delivery').length === 2)
+    expect(settled('delivery').map(({ to }) => to)).toEqual(good)
+    expect(settled('bounce').map(({ to }) => to)).toEqual(bad)
+    expect(await arrived(strict, 'anna')).toBe(mail.content)
+  })
+
   it('R-250: nothing is left in the queue', async () => {
     await eventually('an empty queue', async () => (await sluice.cli('queue')).stdout === 'The queue is empty.\n')
   })
