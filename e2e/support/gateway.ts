@@ -74,7 +74,7 @@ const HTTP = '\nhttp: { ports: { ingress: 0, spooler: 0, delivery-agent: 0, mail
 export type StartOptions = {
   /**
    * The config, YAML. `$SMTP` stands for the port of the listener, `$LMTP` for the mailbox's. A section `http` with free ports is
-   * added, and a listener on `127.0.0.1:$SMTP` unless it has one.
+   * added unless it has one, and a listener on `127.0.0.1:$SMTP` unless it has one.
    */
   config: string
   args?: string[]
@@ -90,7 +90,8 @@ export const startSluice = async (options: StartOptions) => {
   const [smtpPort, lmtpPort] = [await freePort(), await freePort()]
   const listeners = /^listeners:/m.test(options.config) ? '' : '\nlisteners: [{ name: smtp, listen: "127.0.0.1:$SMTP" }]'
   const mailbox = /^mailbox:/m.test(options.config) ? '' : '\nmailbox: { listen: "127.0.0.1:$LMTP" }'
-  const text = `${options.config}${listeners}${mailbox}${HTTP}`
+  const http = /^http:/m.test(options.config) ? '' : HTTP
+  const text = `${options.config}${listeners}${mailbox}${http}`
     .replaceAll('$SMTP', String(smtpPort))
     .replaceAll('$LMTP', String(lmtpPort))
   const config = join(folder, 'sluice.yaml')
