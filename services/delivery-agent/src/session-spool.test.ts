@@ -135,6 +135,7 @@ describe('stored contents', () => {
       await path.addSpooler(config)
       await path.untilEvent('delivery', single)
       await path.untilEvent('deferral', id)
+      await path.untilEvent('delivery', id)
       expect(path.far.messages.filter(({ content }) => content.equals(LARGE))).toHaveLength(2)
       await path.until(
         async () => (await path.redis.smembers(`sluice{00}:needs:${id}`)).join() === 'two',
@@ -198,6 +199,21 @@ describe('what a message costs', () => {
       expect(inner).toBeLessThan(55)
     })
   }, 40_000)
+})
+
+describe('many destinations', () => {
+  it('that fall due at one moment are all looked at, far more than one look takes, and none sticks in `due`', async () => {
+    await withPath({ spoolers: 2, agents: 2 }, async (path) => {
+      const ids = await Promise.all(Array.from({ length: 350 }, (_, i) => path.send({ to: [`ok@d${i}.test`], from: '' })))
+      await path.until(() => path.events('deferral').length === ids.length, 'each to be tried', 20_000)
+      await path.until(async () => (await path.verbs.queue()).every(({ sessions }) => sessions === 0), 'sessions to end')
+      const early = await path.redis.zcount('sluice{00}:due', '-inf', path.now() + HOUR)
+      expect(early).toBe(0)
+      await path.advance(2 * HOUR)
+      await path.until(() => path.events('deferral').length === 2 * ids.length, 'each to be tried again', 20_000)
+      for (const id of ids) expect(path.events('deferral', id)).toHaveLength(2)
+    })
+  }, 60_000)
 })
 
 describe('an empty destination', () => {

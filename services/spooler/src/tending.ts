@@ -40,7 +40,9 @@ export const createTending = (deps: TendingDependencies) => {
       for await (const destinations of scheduling.destinations(lane)) {
         for (const destination of destinations) {
           if (signal.aborted) return
-          await tendDestination(lane, destination)
+          await tendDestination(lane, destination).catch((error: unknown) => {
+            log.warn('a destination could not be tended; next round', { destination, error })
+          })
         }
       }
       const again = await deps.retryIntake(lane)

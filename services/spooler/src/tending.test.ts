@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createLogger } from '@sluice/runtime'
+import { describe, expect, it } from 'vitest'
+import { createTending } from './tending.ts'
+
+const NOTHING = { tasks: 0, sessions: 0, permits: 0, due: 0, parked: 0 }
+
+describe('tending', () => {
+  it('forgets what is empty, repairs the rest, retries intake and sweeps; a fault of one destination stops nothing else', async () => {
+    const abort = new AbortController()
+    const asked: string[] = []
+    let repaired = 0
+    const tending = createTending({
+      scheduling: {
+        async *destinations() {
+          yield ['empty.test', 'bad.test']
+          yield ['whole.test', 'broken.test']
+        },
+        forget: (_lane, name) => Promise.resolve(name === 'empty.test'),
+        repair: (_lane, name) => {
+          asked.push(name)
+          if (name === 'bad.test') return Promise.reject(new Error('WRONGTYPE'))
+          return Promise.resolve(name === 'broken.test' ? { ...NOTHING, tasks: 2, due: 1 } : NOTHING)
+        },
+      },
+      contentStore: { sweep: () => Promise.resolve(asked.push('sweep')) },
+      isNeeded: () => Promise.resolve(true),
+      retryIntake: () => Promise.resolve(asked.push('intake')),
+      lanes: 1,
+      log: createLogger({ level: 'error', service: 'test' }),
+      repaired: (count) => {
+        repaired += count
+      },
+      signal: abort.signal,
+    })
+    const running = tending()
+    await expect.poll(() => asked.includes('sweep')).toBe(true)
+    await sleep(20)
+    abort.abort()
+    await running
+    expect(asked).toEqual(['bad.test', 'whole.test', 'broken.test', 'intake', 'sweep'])
+    expect(repaired).toBe(3)
+  })
+})
