@@ -9,6 +9,7 @@ import { type Result, runProgram } from './gateway.ts'
 const NOBODY = 65_534
 
 const configText = (folder: string, port: number): string => `
+import_environment = TZ SLUICE_TEST_RUN
 base_dir = ${folder}/run
 state_dir = ${folder}/run
 log_path = ${folder}/log

@@ -34,6 +34,8 @@ const run = (
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
       resolve({ code, stdout, stderr })
     })
+    // A program that ends early need not read its input: its exit code tells.
+    child.stdin?.on('error', () => {})
     child.stdin?.end(options.input ?? '')
   })
 

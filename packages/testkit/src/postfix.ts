@@ -34,6 +34,8 @@ const base = (folder: string): Record<string, string> => ({
   data_directory: `${folder}/data`,
   maillog_file: `${folder}/log/maillog`,
   maillog_file_prefixes: `${folder}/log`,
+  // Its processes keep the mark of the test run that started them, so that the run finds those that were left behind.
+  import_environment: 'MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME SLUICE_TEST_RUN',
   myhostname: 'postfix.test',
   mydestination: '',
   inet_interfaces: '127.0.0.1',
