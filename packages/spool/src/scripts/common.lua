@@ -11,7 +11,7 @@
     LANE:delivery:…        BullMQ's keys of the lane's queue of sessions
     LANE:grant:DEST        what the spooler permits: site, limit, siteLimit, intervalUs, maxAgeMs, perSession, until; and tat (GCRA)
     LANE:sessions:DEST     open sessions of a destination (set of session ids)
-    LANE:permits:SITE      permits of a site (sorted set: session id, ms of opening)
+    LANE:permits:SITE      permits of a site (sorted set: session id, ms of opening or of the last run's start)
     LANE:wants:SITE        destinations that wait for a permit of a site (sorted set: since when, ms)
     LANE:site:SITE         a site's failures in a row, `until` when it is left alone, and the last reason
     LANE:due               destination -> the earliest ms when anything may happen
@@ -32,6 +32,8 @@ local FAILURES_BEFORE_BACKOFF = 3
 local LOCK_MS = 15000
 -- A session keeps its permit at least this long while others of its site wait for one.
 local SHARE_MS = 1000
+-- ... and its agent at least this long while sessions wait for one.
+local TURN_MS = 2000
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 30000, 1800000
 
 local function addJob(p, id, name, data, now)

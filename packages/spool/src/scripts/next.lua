@@ -118,13 +118,13 @@ local function freePermit()
   if grant then rcall('ZREM', LANE .. ':permits:' .. grant.site, session) end
 end
 
-local function close(why, successor)
+local function close(why, successors)
   rcall('SREM', LANE .. ':sessions:' .. dest, session)
   freePermit()
   finishJob(DELIVERY, session, ARGV[5], token, 'completed', 'null')
   local first = firstDelayed(p)
   if first then dueAt(dest, first) end
-  if grant then passPermit(grant.site, successor and {successor} or rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now) end
+  if grant then passPermit(grant.site, successors or rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now) end
   if why ~= 'empty' and why ~= 'held' and rcall('LLEN', p .. 'wait') > 0 then openSession(dest, now) end
   return {0, why}
 end
@@ -166,24 +166,29 @@ if mode == 'expire' then
 end
 
 if readSite(grant.site, now) then return close('backoff') end
-if mode == 'start' and not rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session) then
-  if rcall('ZCARD', LANE .. ':permits:' .. grant.site) >= grant.siteLimit then return close('permits') end
+if mode == 'start' then
+  local has = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
+  if not has and rcall('ZCARD', LANE .. ':permits:' .. grant.site) >= grant.siteLimit then return close('permits') end
   rcall('ZADD', LANE .. ':permits:' .. grant.site, now, session)
 end
 
--- A site's permits are shared: one that was kept for a while goes to a destination with fewer sessions that waits for it.
-local function fairSuccessor()
+-- A session that has run for a while makes room: a site's permit goes to a destination with fewer sessions that waits for one;
+-- an agent's place to sessions that wait for an agent, behind which this destination queues again. Not while it waits for a
+-- moment that is its own already.
+local function roomFor()
   local names = rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9)
-  if #names == 0 then return nil end
+  local isCrowded = rcall('LLEN', DELIVERY .. 'wait') > 0
+  if #names == 0 and not isCrowded then return nil end
   local since = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
-  if not since or now - tonumber(since) < SHARE_MS then return nil end
+  if not since or now - tonumber(since) < SHARE_MS or rcall('HEXISTS', sessionKey, 'slot') == 1 then return nil end
   local own = rcall('SCARD', LANE .. ':sessions:' .. dest)
   for _, name in ipairs(names) do
-    if name ~= dest and rcall('SCARD', LANE .. ':sessions:' .. name) < own then return name end
+    if name ~= dest and rcall('SCARD', LANE .. ':sessions:' .. name) < own then return {name} end
   end
+  return isCrowded and now - tonumber(since) >= TURN_MS and names or nil
 end
-local successor = mode == 'run' and fairSuccessor()
-if successor then return close('yield', successor) end
+local successors = mode == 'run' and roomFor()
+if successors then return close('yield', successors) end
 
 if rcall('LLEN', p .. 'wait') == 0 then
   local first = firstDelayed(p)
