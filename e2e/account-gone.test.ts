@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { submit } from './support/client.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { mailsOf } from './support/maildir.ts'
+import { awaitMails, mailsOf } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
 import { openSpool, type Spool } from './support/spool.ts'
 
@@ -53,10 +53,7 @@ it('R-gone, R-causes: the sender gets a notice with the first cause, 5.1.1', asy
     return isNew && sluice.log().filter((line) => line.service === 'mailbox' && line.msg === 'listening').length === 2
   })
   await sluice.cli('release', 'local')
-  const [mail] = await eventually('the notice', async () => {
-    const mails = await mailsOf(sluice.folder, 'anna@own.test')
-    return mails.length > 0 ? mails : null
-  })
+  const [mail] = await awaitMails(sluice.folder, 'anna@own.test', 1)
   const notice = readNotice(mail ?? '')
   expect(told(notice)).toEqual(['ben@own.test failed 5.1.1'])
   expect(notice.text.replaceAll('\n', ' ')).toContain('The account is gone')

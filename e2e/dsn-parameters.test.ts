@@ -3,7 +3,7 @@ import { DEFAULT_EXTENSIONS, type FarEnd, startFarEnd } from '@sluice/testkit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { submit } from './support/client.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { mailsOf } from './support/maildir.ts'
+import { mailsOf, watchMails } from './support/maildir.ts'
 import { type Notice, readNotice, told } from './support/notice.ts'
 import { openSpool, type Spool } from './support/spool.ts'
 
@@ -13,6 +13,7 @@ let modern: FarEnd
 let plain: FarEnd
 let sluice: Sluice
 let spool: Spool
+let newMails: () => Promise<string[]>
 beforeAll(async () => {
   modern = await startFarEnd()
   plain = await startFarEnd({ extensions: DEFAULT_EXTENSIONS.filter((name) => name !== 'DSN') })
@@ -29,6 +30,7 @@ routes:
 `,
   })
   spool = await openSpool(sluice.folder)
+  newMails = watchMails(sluice.folder, 'anna@own.test')
 })
 afterAll(async () => {
   spool?.close()
@@ -36,14 +38,8 @@ afterAll(async () => {
   await Promise.all([modern?.stop(), plain?.stop()])
 })
 
-let read = 0
 /** Notices that have come since the last call. */
-const newNotices = async (): Promise<Notice[]> => {
-  const mails = await mailsOf(sluice.folder, 'anna@own.test')
-  const fresh = mails.slice(read)
-  read = mails.length
-  return fresh.map(readNotice)
-}
+const newNotices = async (): Promise<Notice[]> => (await newMails()).map(readNotice)
 
 it('R-dsn-pass: a far end with DSN gets RET and ENVID, and for each recipient its own NOTIFY and ORCPT; success is its to report', async () => {
   await submit(sluice.smtpPort, {

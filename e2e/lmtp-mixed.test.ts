@@ -3,7 +3,7 @@ import { type FarEnd, startFarEnd } from '@sluice/testkit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { submit } from './support/client.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { mailsOf } from './support/maildir.ts'
+import { awaitMails } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
 import { openSpool, type Spool } from './support/spool.ts'
 
@@ -51,10 +51,7 @@ it('R-lmtp: of one mail some recipients take it, some refuse it, some later', as
   expect(stdout).toBe('1 message is due now\n')
   await eventually('the second attempt', () => sluice.events('deferral').some((line) => line.id === id && line.attempt === 2))
   expect(takenBy(id)).toEqual(['ok@far.test', 'ok+2@far.test'])
-  const mails = await eventually('the notice', async () => {
-    const found = await mailsOf(sluice.folder, 'anna@own.test')
-    return found.length > 0 ? found : null
-  })
+  const mails = await awaitMails(sluice.folder, 'anna@own.test', 1)
   expect(mails.map(readNotice).map(told)).toEqual([['reject-data@far.test failed 5.6.0', 'reject@far.test failed 5.1.1']])
   expect(far.connections[0]?.commands[0]).toBe('LHLO mx.sluice.test')
 })

@@ -3,7 +3,7 @@ import { type FarEnd, startDns, startFarEnd, type TestDns } from '@sluice/testki
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { submit } from './support/client.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { mailsOf } from './support/maildir.ts'
+import { mailsOf, watchMails } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
 import { openSpool, type Spool } from './support/spool.ts'
 
@@ -32,6 +32,7 @@ let fars: Record<'one' | 'two' | 'three', FarEnd>
 let dns: TestDns
 let sluice: Sluice
 let spool: Spool
+let newMails: () => Promise<string[]>
 
 const onPort25 = (host: string): Promise<FarEnd> =>
   startFarEnd({ host, port: 25 }).catch((cause: unknown) => {
@@ -55,6 +56,7 @@ resolver: { servers: ["${dns.server.host}:${dns.server.port}"] }
 `,
   })
   spool = await openSpool(sluice.folder)
+  newMails = watchMails(sluice.folder, 'anna@own.example')
 })
 afterAll(async () => {
   spool?.close()
@@ -79,11 +81,10 @@ const deliver = async (address: string): Promise<string[]> => {
 
 /** @returns what the sender was told of this message */
 const bounce = async (address: string): Promise<string[]> => {
-  const before = (await mailsOf(sluice.folder, 'anna@own.example')).length
+  await newMails()
   await send(address)
   await spool.idle()
-  const mails = await mailsOf(sluice.folder, 'anna@own.example')
-  const notices = mails.slice(before).map(readNotice)
+  const notices = (await newMails()).map(readNotice)
   expect(notices.map(({ text }) => text.replaceAll('\n', ' '))).toEqual([
     expect.stringContaining('There is no route to the destination'),
   ])

@@ -3,7 +3,7 @@ import { type FarEnd, startFarEnd } from '@sluice/testkit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { submit } from './support/client.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { mailsOf } from './support/maildir.ts'
+import { awaitMails, mailsOf } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
 import { openSpool, type Spool } from './support/spool.ts'
 
@@ -50,10 +50,7 @@ it('R-partial: the others get it once; what was put off comes later, alone; what
   )
   expect(waiting.task?.to.map(({ address }) => address)).toEqual(['tempfail-once@far.test', 'full-552@far.test'])
   expect(takenBy(far, id)).toEqual([['ok@far.test', 'ok+2@far.test']])
-  const [mail] = await eventually('the notice', async () => {
-    const mails = await mailsOf(sluice.folder, 'anna@own.test')
-    return mails.length > 0 ? mails : null
-  })
+  const [mail] = await awaitMails(sluice.folder, 'anna@own.test', 1)
   expect(told(readNotice(mail ?? ''))).toEqual(['reject@far.test failed 5.1.1'])
 
   for (let n = 1; n <= 5; n++) {
