@@ -44,7 +44,7 @@ it('R-attempt-first: the attempt is recorded while nobody has spoken yet, and st
   expect(traced.nextAttemptAt).toBe((traced.task?.attempts[0]?.at ?? 0) + 2 * HOUR)
   expect(far.connections).toHaveLength(1)
 
-  far.set({ silentAt: 'rset' })
+  far.set({ silentAt: 'auth' }) // which nobody asks for
   await sluice.setClock(2 * HOUR)
   await spool.idle()
   expect(far.messages.map(({ recipients }) => recipients[0]?.address)).toEqual(['ok@far.test'])
