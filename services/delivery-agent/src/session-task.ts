@@ -80,6 +80,8 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     const task = decoded.value
     if (task.content.store === 'inline' && handed.content === null)
       return park(context.destination, handed.id, 'the content is missing')
+    if (handed.content !== null && handed.content.length !== task.sizeBytes)
+      return park(context.destination, handed.id, `the content has ${handed.content.length} bytes, not ${task.sizeBytes}`)
     const startedAt = now()
     const content = contentOf(task, handed)
     const report = await attempt(task, content.read)
