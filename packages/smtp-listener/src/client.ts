@@ -29,6 +29,9 @@ export const newClient = (ip: string, now: number): Client => ({
   startedAt: now,
 })
 
-/** Protocol and cipher, null for plain text. */
-export const tlsOf = (socket: Socket): TlsSession | null =>
-  socket instanceof TLSSocket ? { version: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher().name } : null
+/** Protocol and cipher, null for plain text. A socket that was closed in the meantime has neither, whatever its types say. */
+export const tlsOf = (socket: Socket): TlsSession | null => {
+  if (!(socket instanceof TLSSocket)) return null
+  const cipher: { name: string } | null = socket.getCipher()
+  return { version: socket.getProtocol() ?? 'TLS', cipher: cipher?.name ?? 'unknown' }
+}
