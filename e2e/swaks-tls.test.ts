@@ -58,6 +58,12 @@ const login = (mechanism: string, password = PASSWORD): string[] => [
 ]
 const verified = (): string[] => ['--tls-verify', '--tls-ca-path', join(folder, 'ca.pem')]
 
+/** `openssl s_client` over STARTTLS; it leaves as soon as it has said QUIT. */
+const openssl = (...args: string[]): Promise<Result> => {
+  const words = ['s_client', '-connect', `127.0.0.1:${sluice.smtpPort}`, '-starttls', 'smtp', ...args]
+  return runProgram('openssl', words, { input: 'QUIT\r\n' })
+}
+
 /** The message whose ID the reply told. */
 const messageOf = async ({ stdout }: Result) => {
   const id = /250 2\.0\.0 queued as (\w+)/.exec(stdout)?.[1]
@@ -111,10 +117,6 @@ describe('TLS and AUTH', () => {
   })
 
   it('openssl speaks to it, and TLS below 1.2 is refused', async () => {
-    const openssl = (...args: string[]): Promise<Result> =>
-      runProgram('openssl', ['s_client', '-connect', `127.0.0.1:${sluice.smtpPort}`, '-starttls', 'smtp', ...args], {
-        input: 'QUIT\r\n',
-      })
     const modern = await openssl('-CAfile', join(folder, 'ca.pem'), '-verify_return_error')
     expect(modern.code).toBe(0)
     expect(modern.stdout).toContain('Verify return code: 0 (ok)')
@@ -124,6 +126,14 @@ describe('TLS and AUTH', () => {
       expect(code).not.toBe(0)
       expect(stderr).toMatch(/alert protocol version/)
     }
+  })
+
+  it('clients that leave in the moment of their handshake cost nobody else anything', async () => {
+    const ingress = sluice.pidOf('ingress')
+    for (let i = 0; i < 6; i++) await Promise.all([openssl(), openssl('-tls1_2'), openssl()])
+    expect(await swaks(sluice.smtpPort, 'anna@own.test', '--tls', ...verified())).toMatchObject({ code: 0 })
+    expect(sluice.log().filter(({ level }) => level === 'error')).toEqual([])
+    expect(sluice.pidOf('ingress')).toBe(ingress)
   })
 
   it('a renewed certificate is used without a restart', async () => {
@@ -138,6 +148,8 @@ describe('TLS and AUTH', () => {
     await sluice.setClock(10_000)
     await eventually('the new certificate', verify)
     await copyFile(join(folder, 'new-ca.pem'), join(folder, 'ca.pem'))
-    expect(await swaks(sluice.smtpPort, 'anna@own.test', '--tls', ...verified())).toMatchObject({ code: 0 })
+    const startTls = async (): Promise<boolean> =>
+      (await swaks(sluice.smtpPort, 'anna@own.test', '--tls', ...verified())).code === 0
+    await eventually('the new certificate behind STARTTLS', startTls)
   })
 })
