@@ -101,7 +101,10 @@ export const startSluice = async (options: StartOptions) => {
   await writeFile(config, text)
   const env = { SLUICE_CLOCK_FILE: clock, ...options.env }
   const args = ['up', '--config', config, '--data', folder, ...(options.args ?? [])]
-  const gateway = await startGateway({ command: SLUICE, args, cwd: ROOT, env })
+  const gateway = await startGateway({ command: SLUICE, args, cwd: ROOT, env }).catch(async (fault: unknown) => {
+    if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
+    throw fault
+  })
   const log = (): LogLine[] => parseLog(gateway.output())
   const pidOf = (name: ServiceName): number => {
     const line = log().findLast((each) => each.service === 'up' && each.msg === 'started' && each.process === name)
