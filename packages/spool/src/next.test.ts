@@ -245,6 +245,19 @@ describe('without a spooler', () => {
     expect(await spool.takeSession()).toBeNull()
     expect(await spool.scheduling.wake(0, 100)).toMatchObject({ ungranted: ['far.test'] })
   })
+
+  it('an open session ends with its grant, after it has settled; what is left asks for a grant', async () => {
+    await spool.grant('far.test', { until: spool.clock.now + 1000 })
+    for (const id of ['A', 'B']) await spool.accept(acceptOf(id))
+    const session = await open()
+    await taskIn(session)
+    spool.clock.now += 1000
+    const turn = await spool.sessions.turn(session, 'run', [{ kind: 'finish', id: 'A', history: '' }], ok)
+    expect(turn).toEqual({ kind: 'closed', why: 'grant' })
+    expect(await spool.redis.exists(`${PREFIX}:far.test:A`)).toBe(0)
+    expect(await spool.scheduling.wake(0, 100)).toMatchObject({ ungranted: ['far.test'] })
+    expect(await spool.takeSession()).toBeNull()
+  })
 })
 
 describe('forgetting', () => {

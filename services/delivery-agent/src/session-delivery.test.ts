@@ -28,21 +28,6 @@ describe('sessions', () => {
     for (const key of await path.redis.keys('*:once:*')) expect(await path.redis.pttl(key)).toBeLessThanOrEqual(60_000)
   })
 
-  it('make room: a destination with much to do does not keep the last agent from another', async () => {
-    const crowded = await startPath({ config: 'delivery: { sessions: 1 }', far: 'connections: 2', farEnd: { delayMs: 60 } })
-    try {
-      const many = await ids(32, (i) => crowded.send({ to: [`m+${i}@far.test`] }))
-      await crowded.untilEvent('delivery')
-      const other = await crowded.send({ to: ['other@two.test'] })
-      await crowded.untilEvent('delivery', other, 1, 8000)
-      expect(crowded.events('delivery').length).toBeLessThan(many.length)
-      await crowded.untilEmpty(20_000)
-      for (const id of many) expect(crowded.got(crowded.far, id)).toHaveLength(1)
-    } finally {
-      await crowded.stop()
-    }
-  })
-
   it('do not wait behind a slow far end: a second message goes through another session', async () => {
     const slow = await path.send({ to: ['slow@far.test'] })
     await path.untilEvent('attempt', slow)

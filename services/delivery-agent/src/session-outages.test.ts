@@ -1,8 +1,11 @@
-/** Redis that goes away, and services that are told to stop. */
+/** Agents that die, Redis that goes away, services that are told to stop, and an agent with too much to do: long waits, side by side. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { freePort } from '@sluice/testkit'
 import { describe, expect, it } from 'vitest'
-import { type MailPath, type PathOptions, startPath } from './test-support/path.ts'
+import { HOUR, type MailPath, type PathOptions, startPath } from './test-support/path.ts'
 
 const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
   const path = await startPath(options)
@@ -29,6 +32,63 @@ const outage = async (path: MailPath, ms: number): Promise<string[]> => {
   await path.server.start()
   return sent
 }
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+const startAgent = (path: MailPath): ChildProcess => {
+  const env = { ...process.env, SLUICE_CONFIG: path.configFile, SLUICE_CLOCK_FILE: path.clockFile }
+  return spawn(process.execPath, [MAIN], { env, stdio: 'ignore' })
+}
+const kill = async (child: ChildProcess): Promise<void> => {
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+const commandsWith = (path: MailPath, text: string): number =>
+  path.far.connections.flatMap(({ commands }) => commands).filter((command) => command.includes(text)).length
+const taskOf = async (path: MailPath, id: string) => (await path.trace(id))?.tasks[0]
+
+describe.concurrent('an agent that dies with mail in hand', () => {
+  it('is found within 20 s: attempts count, unknown outcomes are held, the third death parks, and the rest goes on', async ({
+    onTestFinished,
+  }) => {
+    await withPath({ agents: 0, config: 'delivery: { unknownOutcome: hold }' }, async (path) => {
+      const before = await path.send({ to: ['never-answer-rcpt+early@far.test'] })
+      const after = await path.send({ to: ['never-answer+late@far.test'] })
+      const poison = await path.send({ to: ['never-answer-rcpt+poison@far.test'] })
+      const key = `sluice{00}:far:${poison}`
+      const task = JSON.parse((await path.redis.hget(key, 'data')) ?? '')
+      const crash = { at: path.now(), host: null, stage: 'crash', reply: 'interrupted' }
+      task.attempts = [
+        { n: 1, ...crash },
+        { n: 2, ...crash },
+      ]
+      await path.redis.hset(key, 'data', JSON.stringify(task))
+      const first = startAgent(path)
+      onTestFinished(() => void first.kill('SIGKILL'))
+      await path.until(() => commandsWith(path, 'early@') + commandsWith(path, 'poison@') === 2, 'RCPT of two', 15_000)
+      await path.until(async () => (await path.redis.exists(`sluice{00}:far:${after}:mark`)) === 1, 'the mark')
+      await kill(first)
+      const killedAt = performance.now()
+      await path.addAgent()
+      await path.until(async () => (await taskOf(path, before))?.state === 'delayed', 'recovery', 20_000)
+      await path.until(async () => (await taskOf(path, after))?.state === 'parked', 'the unknown one to be held', 20_000)
+      await path.until(async () => (await taskOf(path, poison))?.state === 'parked', 'the poison to be parked', 20_000)
+      expect(performance.now() - killedAt).toBeLessThan(21_000)
+
+      expect((await taskOf(path, before))?.task?.attempts).toMatchObject([
+        { n: 1, stage: 'crash', reply: expect.stringMatching(/interrupted|died/) },
+      ])
+      expect((await taskOf(path, before))?.nextAttemptAt).toBeGreaterThan(path.now() + HOUR)
+      expect((await taskOf(path, after))?.problem).toMatch(/not known/)
+      expect((await taskOf(path, poison))?.problem).toMatch(/died 3 times/)
+      expect((await path.verbs.queue())[0]).toMatchObject({ destination: 'far', delayed: 1, parked: 2, active: 0, sessions: 0 })
+      const well = await path.send({ to: ['ok+well@far.test'] })
+      await path.untilEvent('delivery', well)
+      expect(await path.redis.keys('*:mark')).toEqual([])
+    })
+  }, 60_000)
+})
 
 describe.concurrent('while Redis is away', () => {
   it('for a second, in mid-delivery: nothing is lost and nothing delivered twice', async () => {
@@ -119,4 +179,19 @@ describe.concurrent('SIGTERM', () => {
       await path.server.start()
     })
   }, 30_000)
+})
+
+describe.concurrent('an agent with more sessions than places', () => {
+  it('makes room: a destination with much to do does not keep it from another', async () => {
+    await withPath({ config: 'delivery: { sessions: 1 }', far: 'connections: 2', farEnd: { delayMs: 60 } }, async (path) => {
+      const many: string[] = []
+      for (let i = 0; i < 40; i++) many.push(await path.send({ to: [`m+${i}@far.test`] }))
+      await path.untilEvent('delivery')
+      const other = await path.send({ to: ['other@two.test'] })
+      await path.untilEvent('delivery', other)
+      expect(path.events('delivery').length).toBeLessThan(many.length)
+      await path.untilEmpty(20_000)
+      expectOnce(path, many)
+    })
+  }, 40_000)
 })

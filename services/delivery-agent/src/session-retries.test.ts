@@ -23,6 +23,7 @@ describe('retries', () => {
     for (let attempt = 1; attempt <= 6; attempt++) {
       await path.untilEvent('attempt', failing, attempt)
       await path.untilEvent('attempt', quiet, attempt)
+      await path.untilEvent('attempt', late, Math.min(attempt, 3))
       await path.advance(1.9 * HOUR)
       expect(path.events('attempt', failing)).toHaveLength(attempt)
       expect(noticesAbout(quiet)).toHaveLength(attempt === 6 ? 1 : 0)

@@ -17,7 +17,7 @@ const LARGE = Buffer.from(`Subject: large\r\n\r\n${'ten bytes.\r\n'.repeat(58_00
 const filesIn = async (folder: string): Promise<string[]> =>
   (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name)
 
-describe('the postmaster', () => {
+describe.concurrent('the postmaster', () => {
   it('holds and releases a destination; two spoolers deliver what waited once', async () => {
     await withPath({ spoolers: 2, agents: 2 }, async (path) => {
       await path.verbs.hold('far')
@@ -122,7 +122,7 @@ describe('the postmaster', () => {
   })
 })
 
-describe('stored contents', () => {
+describe.concurrent('stored contents', () => {
   it.each(['redis', 'file'])('of %s go after the last destination is done; orphans are swept', async (store) => {
     await withPath({ config: '', spoolers: 0 }, async (path) => {
       const config = { ...path.config, content: { ...path.config.content, store: store as 'redis' | 'file' } }
@@ -158,7 +158,7 @@ describe('stored contents', () => {
   })
 })
 
-describe('two lanes', () => {
+describe.concurrent('two lanes', () => {
   it('work as one: several destinations, retries, nothing left in either', async () => {
     await withPath({ lanes: 2 }, async (path) => {
       const ids: string[] = []
@@ -201,7 +201,7 @@ describe('what a message costs', () => {
   }, 40_000)
 })
 
-describe('many destinations', () => {
+describe.concurrent('many destinations', () => {
   it('that fall due at one moment are all looked at, far more than one look takes, and none sticks in `due`', async () => {
     await withPath({ spoolers: 2, agents: 2 }, async (path) => {
       const ids = await Promise.all(Array.from({ length: 350 }, (_, i) => path.send({ to: [`ok@d${i}.test`], from: '' })))
@@ -216,7 +216,7 @@ describe('many destinations', () => {
   }, 60_000)
 })
 
-describe('an empty destination', () => {
+describe.concurrent('an empty destination', () => {
   it('is forgotten by the spooler’s walk and leaves no key', async () => {
     await withPath({ spoolers: 0 }, async (path) => {
       const spooler = await path.addSpooler()

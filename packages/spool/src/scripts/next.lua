@@ -196,10 +196,10 @@ if rcall('LLEN', p .. 'wait') == 0 then
 end
 
 -- GCRA (the virtual scheduling of ITU-T I.371) on Redis's own clock. A turn that comes early gets the next free moment as its
--- own, so that many waiting sessions do not ask again and again; one that comes late may catch up by one interval or 10 ms, so
--- that the rate is kept on the average and messages leave evenly spaced.
+-- own, so that many waiting sessions do not ask again and again; one that comes late may catch up by one interval or 100 ms,
+-- so that the rate is kept on the average, through a disk that hesitates, and messages leave evenly spaced.
 local function advance(tat, intervalUs, atUs)
-  return string.format('%.0f', math.max(atUs - math.max(intervalUs, 10000), tat) + intervalUs)
+  return string.format('%.0f', math.max(atUs - math.max(intervalUs, 100000), tat) + intervalUs)
 end
 local at, gatewayUs, gatewayTat = notBefore(grant)
 if grant.intervalUs == 0 and gatewayUs == 0 then return take() or close('empty') end

@@ -97,7 +97,6 @@ const prepare = async (options: PathOptions, folder: string): Promise<Ground> =>
   const clockFile = join(folder, 'clock')
   await writeFile(configFile, configOf(options, server.url, far, two, await freePort(), join(folder, 'content')))
   await writeFile(clockFile, '0')
-  process.env.SLUICE_CLOCK_FILE = clockFile
   return { config: await loadConfig(configFile, {}), configFile, clockFile, server, far, two }
 }
 
@@ -155,8 +154,13 @@ export const startPath = async (options: PathOptions = {}) => {
     services.push(await service)
     return service
   }
-  const addAgent = (changed: Config = config): Promise<Service> => started(startDeliveryAgent(changed, { log }))
-  const addSpooler = (changed: Config = config): Promise<Service> => started(startSpooler(changed, { log }))
+  // Read by a service as it starts, before anything else runs: paths side by side have clocks of their own.
+  const withClock = <T>(start: () => T): T => {
+    process.env.SLUICE_CLOCK_FILE = clockFile
+    return start()
+  }
+  const addAgent = (changed: Config = config): Promise<Service> => started(withClock(() => startDeliveryAgent(changed, { log })))
+  const addSpooler = (changed: Config = config): Promise<Service> => started(withClock(() => startSpooler(changed, { log })))
   for (let i = 0; i < (options.spoolers ?? 1); i++) await addSpooler()
   for (let i = 0; i < (options.agents ?? 1); i++) await addAgent()
   const { lanes } = config.redis
