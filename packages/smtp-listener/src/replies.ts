@@ -22,6 +22,7 @@ export const REPLIES = {
   // Of commands.
   unknown: refuse(500, '5.5.2', 'syntax', 'command not known'),
   failed: refuse(451, '4.3.0', 'store', 'internal error, try again later'),
+  lhloFirst: refuse(503, '5.5.1', 'order', 'send LHLO first'),
   nested: refuse(503, '5.5.1', 'order', 'a mail transaction is under way already'),
   mailFirst: refuse(503, '5.5.1', 'order', 'send MAIL first'),
   rcptFirst: refuse(503, '5.5.1', 'order', 'send RCPT first'),

@@ -2,12 +2,13 @@
  * One message for several accounts, as it streams in: each account gets a file of its own, and each recipient its own reply
  * (R-lmtp), whatever becomes of the others. At most one piece of the message is in memory.
  */
+import { REPLIES, type Reception, type Reply, tooLarge } from '@sluice/smtp-listener'
 import { accountFolder, ensureMaildir } from './account-folder.ts'
 import { createHeaderFilter, type HeaderFilter } from './header-filter.ts'
 import { createLineEnds } from './line-ends.ts'
 import { type MaildirWriter, openMaildirWriter } from './maildir-writer.ts'
 import { addToCount, hasRoom } from './quota.ts'
-import { type LmtpReply, REPLIES, replyForFault } from './reply.ts'
+import { delivered, LOOP, OVER_QUOTA, replyForFault } from './reply.ts'
 
 export type MailAccount = { address: string; quotaBytes: number | null }
 
@@ -28,11 +29,11 @@ export type Delivery = {
   recipients: { account: MailAccount; original: string | null }[]
 }
 
-export type DeliveryResult = { reply: LmtpReply; path: string | null; sizeBytes: number }
+export type DeliveryResult = { reply: Reply; path: string | null; sizeBytes: number }
 
 type Target = { account: MailAccount; folder: string; writer: MaildirWriter | null; result: DeliveryResult | null }
 
-const settle = async (target: Target, reply: LmtpReply): Promise<void> => {
+const settle = async (target: Target, reply: Reply): Promise<void> => {
   target.result = { reply, path: null, sizeBytes: 0 }
   await target.writer?.abort()
 }
@@ -69,7 +70,7 @@ const openTarget = async (options: DeliverOptions, delivery: Delivery, at: numbe
 const refuseLoops = async (targets: Target[], header: HeaderFilter): Promise<void> => {
   const seen = new Set(header.deliveredTo().map((address) => address.toLowerCase()))
   for (const target of targets) {
-    if (target.result === null && seen.has(target.account.address.toLowerCase())) await settle(target, REPLIES.loop)
+    if (target.result === null && seen.has(target.account.address.toLowerCase())) await settle(target, LOOP)
   }
 }
 
@@ -77,11 +78,9 @@ const commit = (target: Target, options: DeliverOptions): Promise<void> =>
   step(target, options, async () => {
     const writer = target.writer!
     const { quotaBytes } = target.account
-    if (quotaBytes !== null && !(await hasRoom(target.folder, quotaBytes, writer.sizeBytes())))
-      return settle(target, REPLIES.overQuota)
+    if (quotaBytes !== null && !(await hasRoom(target.folder, quotaBytes, writer.sizeBytes()))) return settle(target, OVER_QUOTA)
     const path = await writer.commit()
-    const reply = { code: 250, enhanced: '2.0.0', text: `Delivered to <${target.account.address}>` }
-    target.result = { reply, path, sizeBytes: writer.sizeBytes() }
+    target.result = { reply: delivered(target.account.address), path, sizeBytes: writer.sizeBytes() }
     // The message is delivered: a count that could not be kept must not call it otherwise.
     if (quotaBytes !== null)
       await addToCount(target.folder, writer.sizeBytes()).catch((fault) => options.onFault(target.account.address, fault))
@@ -92,52 +91,75 @@ const write = async (targets: Target[], options: DeliverOptions, piece: Buffer):
   await Promise.all(targets.map((target) => step(target, options, () => target.writer!.write(piece))))
 }
 
-const receive = async (content: AsyncIterable<Buffer>, targets: Target[], options: DeliverOptions): Promise<void> => {
+const settleAll = async (targets: Target[], reply: Reply): Promise<void> => {
+  for (const target of targets) if (target.result === null) await settle(target, reply)
+}
+
+/** Each account once, however often it was named. */
+const openTargets = (options: DeliverOptions, delivery: Delivery): Promise<Target[]> => {
+  const first = new Map<string, number>()
+  for (const [at, { account }] of delivery.recipients.entries()) if (!first.has(account.address)) first.set(account.address, at)
+  return Promise.all([...first.values()].map((at) => openTarget(options, delivery, at)))
+}
+
+/** One result per recipient, in their order. */
+const resultsOf = ({ recipients }: Delivery, targets: Target[]): DeliveryResult[] => {
+  const results = new Map(targets.map((target) => [target.account.address, target.result]))
+  return recipients.map(({ account }) => results.get(account.address) ?? { reply: REPLIES.notStored, path: null, sizeBytes: 0 })
+}
+
+/**
+ * Begins to take a message.
+ * @param report called once with one result per recipient, in their order, when the message has come whole
+ */
+export const createDelivery = (
+  options: DeliverOptions,
+  delivery: Delivery,
+  report: (results: DeliveryResult[]) => void,
+): Reception => {
+  const opening = openTargets(options, delivery)
   const header = createHeaderFilter()
   const lineEnds = createLineEnds()
   let bytes = 0
   let checked = false
-  const checkOnce = async (): Promise<void> => {
+  let ended = false
+  /** What runs; an abort comes after it. */
+  let working: Promise<unknown> = opening
+  const checkOnce = async (targets: Target[]): Promise<void> => {
+    if (checked) return
     checked = true
     await refuseLoops(targets, header)
   }
-  for await (const piece of content) {
+  const take = async (piece: Buffer): Promise<void> => {
+    const targets = await opening
     bytes += piece.length
-    if (bytes > options.maxBytes) {
-      for (const target of targets) if (target.result === null) await settle(target, REPLIES.tooBig)
-      continue // read to the end, so that the reply is heard
-    }
+    // Read to the end, so that the reply is heard.
+    if (bytes > options.maxBytes) return settleAll(targets, tooLarge(options.maxBytes))
     const rest = lineEnds.push(header.push(piece))
-    if (header.inBody() && !checked) await checkOnce()
+    if (header.inBody()) await checkOnce(targets)
     await write(targets, options, rest)
   }
-  const held = header.end()
-  if (!checked) await checkOnce()
-  await write(targets, options, Buffer.concat([lineEnds.push(held), lineEnds.end()]))
-}
-
-/**
- * @param content as the client sent it, dots removed
- * @returns one result per recipient, in their order; an account named twice gets the message once
- * @throws what `content` throws; then nothing was delivered
- */
-export const deliver = async (
-  options: DeliverOptions,
-  delivery: Delivery,
-  content: AsyncIterable<Buffer>,
-): Promise<DeliveryResult[]> => {
-  const first = new Map<string, number>()
-  for (const [at, { account }] of delivery.recipients.entries()) if (!first.has(account.address)) first.set(account.address, at)
-  const targets = await Promise.all([...first.values()].map((at) => openTarget(options, delivery, at)))
-  try {
-    await receive(content, targets, options)
-  } catch (fault) {
-    await Promise.all(targets.map((target) => target.writer?.abort()))
-    throw fault
+  return {
+    take: (piece) => {
+      const taken = take(piece)
+      working = taken
+      return taken
+    },
+    end: async (broken) => {
+      ended = true
+      const targets = await opening
+      if (broken) await settleAll(targets, REPLIES.badLineEnds)
+      const held = header.end()
+      await checkOnce(targets)
+      await write(targets, options, Buffer.concat([lineEnds.push(held), lineEnds.end()]))
+      await Promise.all(targets.map((target) => commit(target, options)))
+      const results = resultsOf(delivery, targets)
+      report(results)
+      return results.map(({ reply }) => ({ ...reply, blameless: true }))
+    },
+    abort: () => {
+      if (!ended) void working.then(() => opening).then((targets) => settleAll(targets, REPLIES.notStored))
+      ended = true
+    },
   }
-  await Promise.all(targets.map((target) => commit(target, options)))
-  const results = new Map(targets.map((target) => [target.account.address, target.result]))
-  return delivery.recipients.map(
-    ({ account }) => results.get(account.address) ?? { reply: REPLIES.failed, path: null, sizeBytes: 0 },
-  )
 }

@@ -4,13 +4,21 @@
  */
 import type { Config, Directory } from '@sluice/directory'
 import type { Log, Metrics } from '@sluice/runtime'
+import {
+  createConnectionLimits,
+  createListeners,
+  type Dialogue,
+  REPLIES,
+  type Reply,
+  replyLine,
+  type Service,
+} from '@sluice/smtp-listener'
 import { Counter } from 'prom-client'
-import type { SMTPServerDataStream, SMTPServerSession } from 'smtp-server'
 import { accountFolder } from './account-folder.ts'
-import { type DeliverOptions, type Delivery, type DeliveryResult, deliver, type MailAccount } from './deliver.ts'
-import { createLmtpServer } from './lmtp-server.ts'
+import { type ConversationOptions, handleCommand, type Judged, newSession } from './conversation.ts'
+import { createDelivery, type DeliverOptions, type Delivery, type DeliveryResult } from './deliver.ts'
 import { hasRoom } from './quota.ts'
-import { isRefusal, type LmtpReply, REPLIES } from './reply.ts'
+import { isRefusal, OVER_QUOTA } from './reply.ts'
 import { sweepTmp } from './sweep-tmp.ts'
 
 export type MailboxConfig = Pick<Config, 'hostname' | 'mailbox' | 'limits' | 'shutdownGraceMs'>
@@ -32,7 +40,6 @@ export type Mailbox = {
 
 /** Headers that the gateway added on the way must not make a message too big that was let in. */
 const HEADER_ALLOWANCE_BYTES = 65_536
-const MAX_RECIPIENTS = 100
 const SWEEP_EVERY_MS = 3_600_000
 
 const RESULTS = ['delivered', 'deferred', 'refused'] as const
@@ -50,29 +57,13 @@ const createCount = (metrics: Metrics): Count => {
   return (result) => counter.inc({ result })
 }
 
-const originalOf = (orcpt: string | undefined): string | null =>
-  orcpt === undefined ? null : orcpt.slice(orcpt.indexOf(';') + 1)
-
-/** @throws when an account has gone since its RCPT */
-const deliveryOf = (session: SMTPServerSession, account: (address: string) => MailAccount | null): Delivery => {
-  const { mailFrom, rcptTo } = session.envelope
-  return {
-    from: mailFrom === false ? '' : mailFrom.address,
-    recipients: rcptTo.map(({ address, dsn }) => {
-      const found = account(address)
-      if (found === null) throw new Error(`the account ${address} has gone`)
-      return { account: found, original: originalOf(dsn?.orcpt) }
-    }),
-  }
-}
-
-const resultOf = ({ code }: LmtpReply): Result => (code < 300 ? 'delivered' : code < 500 ? 'deferred' : 'refused')
+const resultOf = ({ code }: Reply): Result => (code < 300 ? 'delivered' : code < 500 ? 'deferred' : 'refused')
 
 const report = (log: Log, count: Count, delivery: Delivery, results: DeliveryResult[]): void => {
   for (const [at, { reply, path, sizeBytes }] of results.entries()) {
     count(resultOf(reply))
     const recipient = delivery.recipients[at]!.account.address
-    const fields = { from: delivery.from, recipient, path, sizeBytes, reply: `${reply.code} ${reply.enhanced} ${reply.text}` }
+    const fields = { from: delivery.from, recipient, path, sizeBytes, reply: replyLine(reply) }
     log.info(isRefusal(reply) ? 'not stored' : 'stored', fields)
   }
 }
@@ -80,41 +71,68 @@ const report = (log: Log, count: Count, delivery: Delivery, results: DeliveryRes
 /** RCPT: is there such an account, and has it room for what MAIL declared? */
 const createJudge =
   ({ config, directory }: MailboxOptions) =>
-  async (address: string, sizeBytes: number): Promise<LmtpReply> => {
+  async (address: string, sizeBytes: number): Promise<Judged> => {
     const account = directory.account(address)
-    if (account === null) return REPLIES.unknown
+    if (account === null) return { kind: 'refused', reply: REPLIES.noSuchRecipient }
     const folder = accountFolder(config.mailbox.directory, account.address)
     const full = account.quotaBytes !== null && !(await hasRoom(folder, account.quotaBytes, sizeBytes))
-    return full ? REPLIES.overQuota : { code: 250, enhanced: '2.1.5', text: 'Recipient accepted' }
+    return full ? { kind: 'refused', reply: OVER_QUOTA } : { kind: 'account', account }
   }
 
+const openDialogue = (ip: string, conversation: ConversationOptions, { log, now }: MailboxOptions): Dialogue => {
+  const session = newSession(ip, now())
+  return {
+    client: session,
+    command: (verb, line) =>
+      handleCommand(verb, line, session, {
+        ...conversation,
+        receive: (delivery) => {
+          // A client that brings mail may stay: its time runs anew.
+          session.startedAt = now()
+          return conversation.receive(delivery)
+        },
+      }),
+    isInTransaction: () => session.transaction !== null,
+    mayLogIn: () => false,
+    forget: () => {},
+    rejected: (reply) => log.debug('refused', { client: ip, reason: reply.reason, reply: replyLine(reply) }),
+    gone: () => {},
+  }
+}
+
 export const createMailbox = (options: MailboxOptions): Mailbox => {
-  const { config, directory, log, now } = options
+  const { config, log, now } = options
+  const { hostname, limits } = config
   const count = createCount(options.metrics)
   const deliverOptions: DeliverOptions = {
     directory: config.mailbox.directory,
-    hostname: config.hostname,
-    maxBytes: config.limits.sizeBytes + HEADER_ALLOWANCE_BYTES,
+    hostname,
+    maxBytes: limits.sizeBytes + HEADER_ALLOWANCE_BYTES,
     now,
     onFault: (recipient, error) => log.error('mail could not be stored', { recipient, error }),
   }
-  const onMessage = async (session: SMTPServerSession, content: SMTPServerDataStream): Promise<LmtpReply[]> => {
-    const delivery = deliveryOf(session, directory.account)
-    const results = await deliver(deliverOptions, delivery, content)
-    report(log, count, delivery, results)
-    return results.map(({ reply }) => reply)
-  }
-  const server = createLmtpServer({
-    hostname: config.hostname,
+  const conversation: ConversationOptions = {
+    hostname,
     maxBytes: deliverOptions.maxBytes,
-    maxConnections: config.limits.connections,
-    maxRecipients: MAX_RECIPIENTS,
-    idleMs: config.limits.idleMs,
-    commandLineBytes: config.limits.commandLineBytes,
     judge: createJudge(options),
-    onMessage,
-    onError: (error) => log.warn('a connection failed', { error }),
-  })
+    receive: (delivery) => createDelivery(deliverOptions, delivery, (results) => report(log, count, delivery, results)),
+  }
+  const service: Service = {
+    protocol: 'LMTP',
+    hostname,
+    limits: { ...limits, sizeBytes: deliverOptions.maxBytes },
+    // Its clients are a gateway's own hosts, few of them.
+    connectionLimits: createConnectionLimits({ ...limits, connectionsPerClient: limits.connections }),
+    bareLineFeeds: 'reject',
+    open: (_listener, ip) => openDialogue(ip, conversation, options),
+    refuse: () => null,
+    authenticate: async () => null,
+    tlsFailed: () => {},
+    log,
+    now,
+  }
+  const lmtp = { name: 'lmtp', listen: config.mailbox.listen, tls: null, implicitTls: false, auth: 'off' } as const
+  const listeners = createListeners([lmtp], service)
   const sweep = async (): Promise<void> => {
     const removed = await sweepTmp(config.mailbox.directory, now())
     if (removed > 0) log.info('old files removed from tmp', { removed })
@@ -125,14 +143,15 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
   let timer: NodeJS.Timeout | undefined
   return {
     listen: async () => {
-      const listening = await server.listen(config.mailbox.listen.host, config.mailbox.listen.port)
+      const [listening] = await listeners.listen()
+      if (listening === undefined) throw new Error('the mailbox has no listener')
       sweepQuietly()
       timer = setInterval(sweepQuietly, SWEEP_EVERY_MS).unref()
       return listening
     },
     close: async () => {
       clearInterval(timer)
-      await server.close(config.shutdownGraceMs)
+      await listeners.close(config.shutdownGraceMs)
     },
   }
 }
