@@ -14,19 +14,19 @@ export type Client = {
   /** Refused commands and commands that bring nothing forward, since the last accepted message (R-limits). */
   errors: number
   noops: number
-  /** ms since the epoch; the session's time runs from here. */
+  /** ms of performance.now(): the session's time runs from here, whatever the time of day is set to. */
   startedAt: number
 }
 
 /** Who has just connected. */
-export const newClient = (ip: string, now: number): Client => ({
+export const newClient = (ip: string): Client => ({
   ip,
   tls: null,
   user: null,
   helo: null,
   errors: 0,
   noops: 0,
-  startedAt: now,
+  startedAt: performance.now(),
 })
 
 /** Protocol and cipher, null for plain text. A socket that was closed in the meantime has neither, whatever its types say. */

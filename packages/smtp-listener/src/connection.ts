@@ -230,8 +230,9 @@ export class ListenerConnection extends SMTPConnection {
   }
 
   /** R-limits: the session's time is up. A message that is just being stored gets its reply first. */
-  endIfOverdue(now: number): void {
-    if (this.busy === 0 && now - this.dialogue.client.startedAt > this.service.limits.sessionMs) this.end(REPLIES.timedOut)
+  endIfOverdue(): void {
+    const passedMs = performance.now() - this.dialogue.client.startedAt
+    if (this.busy === 0 && passedMs > this.service.limits.sessionMs) this.end(REPLIES.timedOut)
   }
 
   /** R-shutdown: idle clients leave at once, running transactions may finish. */

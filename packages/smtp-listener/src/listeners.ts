@@ -78,7 +78,7 @@ export const createListeners = (listeners: readonly ListenerConfig[], service: S
       draining = false
       for (const listener of listeners) servers.push(await openListener(listener, service))
       sweep = setInterval(() => {
-        for (const connection of connections()) connection.endIfOverdue(service.now())
+        for (const connection of connections()) connection.endIfOverdue()
       }, sweepEveryMs(service.limits.sessionMs)).unref()
       return servers.map(addressOf)
     },

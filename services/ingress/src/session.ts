@@ -45,8 +45,8 @@ export const clientFields = (session: Session): ClientFields => ({
 export const mayRelay = (session: Session): boolean => session.trusted || session.user !== null
 
 /** A client that has just connected. */
-export const newSession = (listener: ListenerConfig, ip: string, { directory, now }: Shared): Session => ({
-  ...newClient(ip, now()),
+export const newSession = (listener: ListenerConfig, ip: string, { directory }: Shared): Session => ({
+  ...newClient(ip),
   listener,
   trusted: directory.isTrusted(ip),
   esmtp: false,

@@ -33,7 +33,7 @@ type Transaction = Delivery & { sizeBytes: number; refused: boolean }
 
 export type LmtpSession = Client & { transaction: Transaction | null }
 
-export const newSession = (ip: string, now: number): LmtpSession => ({ ...newClient(ip, now), transaction: null })
+export const newSession = (ip: string): LmtpSession => ({ ...newClient(ip), transaction: null })
 
 /** What the far end was told to refuse is no mistake of the client, which is our own gateway. */
 const blameless = (reply: Reply): Answer => ({ ...reply, blameless: true })

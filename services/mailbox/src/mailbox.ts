@@ -79,8 +79,8 @@ const createJudge =
     return full ? { kind: 'refused', reply: OVER_QUOTA } : { kind: 'account', account }
   }
 
-const openDialogue = (ip: string, conversation: ConversationOptions, { log, now }: MailboxOptions): Dialogue => {
-  const session = newSession(ip, now())
+const openDialogue = (ip: string, conversation: ConversationOptions, { log }: MailboxOptions): Dialogue => {
+  const session = newSession(ip)
   return {
     client: session,
     command: (verb, line) =>
@@ -88,7 +88,7 @@ const openDialogue = (ip: string, conversation: ConversationOptions, { log, now 
         ...conversation,
         receive: (delivery) => {
           // A client that brings mail may stay: its time runs anew.
-          session.startedAt = now()
+          session.startedAt = performance.now()
           return conversation.receive(delivery)
         },
       }),
