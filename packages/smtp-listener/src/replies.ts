@@ -13,7 +13,6 @@ export const REPLIES = {
   timedOut: refuse(421, '4.4.2', 'timeout', 'too slow, closing the connection'),
   tooEarly: refuse(554, '5.5.1', 'early-talker', 'you spoke before the greeting'),
   internal: refuse(421, '4.3.0', 'store', 'internal error, try again later'),
-  tlsFailed: refuse(421, '4.7.0', 'tls', 'the TLS handshake failed'),
   // Of lines.
   brokenLine: refuse(500, '5.5.2', 'line-ends', 'commands are UTF-8 text and end with CRLF'),
   longLine: refuse(500, '5.5.2', 'limit', 'line too long'),
