@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { createTrace } from '@sluice/spool'
 import { startRedis, type TestRedis } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { beginData, greetedClient, openClient, sendMessage } from './test-support/client.ts'
@@ -79,6 +80,15 @@ describe('the ingress process', () => {
       expect(keys.some((key) => key.includes(id))).toBe(true)
     }
     await vi.waitFor(async () => expect(await statusOf('readyz')).toBe(200), { timeout: 10_000 })
+  })
+
+  it('R-id: by the ID of the reply trace tells who handed the message in', async () => {
+    const client = await greetedClient(port())
+    const reply = await sendMessage(client, 'Subject: x\r\n\r\nx', ['anna@sluice.test'])
+    client.end()
+    const id = /queued as (\w+)$/.exec(reply)?.[1] ?? 'none'
+    const found = await createTrace({ redis: redis.client, lanes: 1 })(id)
+    expect(found?.tasks.map(({ task }) => task?.client)).toEqual(['127.0.0.1 (helo client.test) ESMTP'])
   })
 
   it('R-451: without Redis running sessions get 451, new clients 421, and all goes on when it is back', async () => {
