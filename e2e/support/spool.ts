@@ -22,7 +22,7 @@ export const openSpool = async (folder: string): Promise<Spool> => {
   const options = { redis, lanes: 1, now: Date.now }
   const verbs = createVerbs(options)
   const trace = createTrace(options)
-  const isEmpty = async (): Promise<boolean> => (await verbs.intake()) === 0 && (await verbs.queue()).length === 0
+  const isEmpty = async (): Promise<boolean> => (await verbs.intake()).waiting === 0 && (await verbs.queue()).length === 0
   return {
     redis,
     queue: verbs.queue,

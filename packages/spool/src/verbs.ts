@@ -27,7 +27,7 @@ export type Verbs = {
   /** Every destination that holds something, and every held one. */
   queue: () => Promise<DestinationState[]>
   /** Messages with several destinations whose tasks are still to be made. */
-  intake: () => Promise<number>
+  intake: () => Promise<{ waiting: number; parked: number }>
   hold: (destination: string) => Promise<void>
   release: (destination: string) => Promise<void>
   /** Makes what waits for its next attempt due now, parked tasks too. @returns how many */
@@ -125,13 +125,18 @@ export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
       return all.filter((state) => !isEmpty(state)).sort((a, b) => b.waiting + b.delayed - (a.waiting + a.delayed))
     },
     intake: async () => {
-      let count = 0
+      const sum = { waiting: 0, parked: 0 }
       for (let lane = 0; lane < lanes; lane++) {
         const queue = `${lanePrefix(lane)}:intake`
-        count +=
-          (await redis.llen(`${queue}:wait`)) + (await redis.llen(`${queue}:active`)) + (await redis.zcard(`${queue}:delayed`))
+        const lists = [
+          await redis.llen(`${queue}:wait`),
+          await redis.llen(`${queue}:active`),
+          await redis.zcard(`${queue}:delayed`),
+        ]
+        sum.waiting += lists.reduce((all, each) => all + each, 0)
+        sum.parked += await redis.zcard(`${queue}:failed`)
       }
-      return count
+      return sum
     },
     hold: async (destination) => {
       await withQueue(destination, (queue) => queue.pause())

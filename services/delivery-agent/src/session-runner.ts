@@ -90,6 +90,11 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     }
   }
 
+  const leftAlone = (run: SessionRun, reason: string): void => {
+    metrics.event('backoff')
+    log.event('backoff', { destination: run.key.destination, reason })
+  }
+
   const drain = async (run: SessionRun, context: TaskContext): Promise<void> => {
     let handled: Handled[] = []
     let site: SiteReport = NO_REPORT
@@ -103,10 +108,13 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
       )
       settled(run, handled)
       handled = []
+      const told = site
       site = NO_REPORT
       switch (step.kind) {
-        case 'fenced':
         case 'closed':
+          if (step.why === 'backoff' && told.kind === 'failed') leftAlone(run, told.reason)
+          return
+        case 'fenced':
         case 'sleep':
           return
         case 'wait':

@@ -13,6 +13,8 @@ const stateOf = (each: DestinationState, now: number): string => {
   return each.parked > 0 ? 'parked' : ''
 }
 
+const messages = (count: number): string => `${count} ${count === 1 ? 'message' : 'messages'}`
+
 const HEAD = ['DESTINATION', 'DUE', 'IN HAND', 'LATER', 'PARKED', 'SESSIONS', 'STATE']
 
 export const queue: Command = {
@@ -48,10 +50,10 @@ Exit codes: 0 done; 1 Redis does not answer.
       each.sessions,
       stateOf(each, now),
     ])
-    if (states.length === 0 && intake === 0) io.out('The queue is empty.\n')
+    if (states.length + intake.waiting + intake.parked === 0) io.out('The queue is empty.\n')
     if (states.length > 0) io.out(formatTable(HEAD, rows))
-    if (intake > 0)
-      io.out(`${intake} ${intake === 1 ? 'message' : 'messages'} with several destinations on the way into their queues\n`)
+    if (intake.waiting > 0) io.out(`${messages(intake.waiting)} with several destinations on the way into their queues\n`)
+    if (intake.parked > 0) io.out(`${messages(intake.parked)} with several destinations parked: not understood\n`)
     return EXIT.ok
   },
 }

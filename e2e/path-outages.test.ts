@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '@sluice/testkit'
 import { describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, type PathOptions, startPath } from './test-support/path.ts'
+import { HOUR, type MailPath, type PathOptions, startPath } from './support/path.ts'
 
 const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
   const path = await startPath(options)
@@ -33,7 +33,7 @@ const outage = async (path: MailPath, ms: number): Promise<string[]> => {
   return sent
 }
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../services/delivery-agent/src/main.ts', import.meta.url))
 
 const startAgent = (path: MailPath): ChildProcess => {
   const env = { ...process.env, SLUICE_CONFIG: path.configFile, SLUICE_CLOCK_FILE: path.clockFile }

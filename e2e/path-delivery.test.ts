@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type MailPath, startPath } from './test-support/path.ts'
+import { type MailPath, startPath } from './support/path.ts'
 
 let path: MailPath
 beforeAll(async () => {

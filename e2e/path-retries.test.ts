@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, startPath } from './test-support/path.ts'
+import { HOUR, type MailPath, startPath } from './support/path.ts'
 
 let path: MailPath
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FarEndMessage } from '@sluice/testkit'
 import { describe, expect, it } from 'vitest'
-import { type MailPath, type PathOptions, startPath } from './test-support/path.ts'
+import { type MailPath, type PathOptions, startPath } from './support/path.ts'
 
 const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
   const path = await startPath(options)

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createTidying, createTrace } from '@sluice/spool'
 import { describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, type PathOptions, startPath } from './test-support/path.ts'
+import { HOUR, type MailPath, type PathOptions, startPath } from './support/path.ts'
 
 const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
   const path = await startPath(options)
@@ -46,7 +46,7 @@ describe.concurrent('the postmaster', () => {
       await sleep(700)
       expect(path.events('attempt', second)).toEqual([])
       expect((await path.trace(both))?.intake).toMatchObject({ id: both })
-      expect(await path.verbs.intake()).toBe(1)
+      expect(await path.verbs.intake()).toEqual({ waiting: 1, parked: 0 })
       await path.addSpooler()
       await path.untilEmpty()
       for (const id of [second, both]) expect(path.got(path.far, id)).toHaveLength(1)
@@ -83,7 +83,7 @@ describe.concurrent('the postmaster', () => {
       expect((await path.trace(lost))?.tasks).toMatchObject([
         { state: 'parked', problem: expect.stringContaining('is not in Redis') },
       ])
-      expect(await path.redis.zcard('sluice{00}:intake:failed')).toBe(2)
+      expect(await path.verbs.intake()).toEqual({ waiting: 0, parked: 2 })
       expect(await createTidying({ redis: path.redis, lanes: 1 }).retryIntake(0)).toBe(0)
       const events = path.events('parked').length
       await path.verbs.retry('far')

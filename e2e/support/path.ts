@@ -8,13 +8,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
 import { homeLane, lanePrefix, newMessageId, type Recipient, type Task } from '@sluice/contracts'
+import { startDeliveryAgent } from '@sluice/delivery-agent'
 import { type Config, createDirectory, loadConfig } from '@sluice/directory'
 import type { Fields, Log } from '@sluice/runtime'
 import { createAdmission, createTrace, createVerbs } from '@sluice/spool'
 import { startSpooler } from '@sluice/spooler'
 import { type FarEnd, type FarEndOptions, freePort, startFarEnd, startRedis, type TestRedis } from '@sluice/testkit'
 import { Redis } from 'ioredis'
-import { startDeliveryAgent } from '../start.ts'
 
 export const HOUR = 3_600_000
 
