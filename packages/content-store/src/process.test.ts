@@ -26,10 +26,11 @@ const streamThrough = async (kind: string, sizeBytes: number, limit = ':'): Prom
   return JSON.parse(stdout)
 }
 
-it.each(['redis', 'file'])('streams 100 MiB through the store %s within 64 MiB of memory', async (kind) => {
-  const outcome = await streamThrough(kind, 100 * MIB)
-  expect(outcome).toMatchObject({ result: 'stored', readBytes: 100 * MIB })
-  expect(outcome.grownKiB).toBeLessThan(64 * 1024)
+// V8 lets 64 MiB of buffers die before it collects them: the bound is that and the pieces in hand, whatever the size.
+it.each(['redis', 'file'])('streams 400 MiB through the store %s within 96 MiB of memory', async (kind) => {
+  const outcome = await streamThrough(kind, 400 * MIB)
+  expect(outcome).toMatchObject({ result: 'stored', readBytes: 400 * MIB })
+  expect(outcome.grownKiB).toBeLessThan(96 * 1024)
 })
 
 it('R-451: a disk that takes no more rejects as full, and nothing is left of the content', async () => {

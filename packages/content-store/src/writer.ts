@@ -1,6 +1,7 @@
 /**
- * Takes one message's bytes: up to the threshold they stay in memory, beyond they go to the store in pieces of `chunkBytes`.
- * At most the threshold or one piece is held in memory, whatever the message's size.
+ * Takes one message's bytes: up to the threshold they stay in memory, beyond they go to the store in pieces of `chunkBytes`,
+ * gathered in one buffer that is used again for each. At most the threshold and one piece are held in memory, whatever the
+ * message's size.
  */
 import type { ContentWriter, StagedContent } from './content.ts'
 import { storeFailure } from './errors.ts'
@@ -8,31 +9,39 @@ import type { Sink } from './place.ts'
 
 export type WriterOptions = { id: string; thresholdBytes: number; chunkBytes: number; open: () => Promise<Sink> }
 
-type State = { held: Buffer[]; heldBytes: number; totalBytes: number; sink: Sink | undefined; done: boolean }
+/** The store has what `append` was given once it resolves; only then the buffer is filled anew. */
+type Stream = { sink: Sink; piece: Buffer; filledBytes: number }
+type State = { held: Buffer[]; totalBytes: number; stream: Stream | undefined; done: boolean }
 
-/** Takes exactly `bytes` from the front of what is held. */
-const takeHeld = (state: State, bytes: number): Buffer => {
-  const all = state.held.length === 1 ? state.held[0]! : Buffer.concat(state.held)
-  state.held = all.length > bytes ? [all.subarray(bytes)] : []
-  state.heldBytes = all.length - bytes
-  return all.subarray(0, bytes)
+const pour = async (stream: Stream, bytes: Buffer): Promise<void> => {
+  for (let offset = 0; offset < bytes.length; ) {
+    const copied = bytes.copy(stream.piece, stream.filledBytes, offset)
+    offset += copied
+    stream.filledBytes += copied
+    if (stream.filledBytes < stream.piece.length) return
+    await stream.sink.append(stream.piece)
+    stream.filledBytes = 0
+  }
 }
 
-const drain = async (state: State, options: WriterOptions): Promise<void> => {
+const take = async (state: State, bytes: Buffer, options: WriterOptions): Promise<void> => {
+  state.totalBytes += bytes.length
+  if (state.stream !== undefined) return pour(state.stream, bytes)
+  state.held.push(bytes)
   if (state.totalBytes <= options.thresholdBytes) return
-  if (state.sink === undefined) state.sink = await options.open()
-  while (state.heldBytes >= options.chunkBytes) await state.sink.append(takeHeld(state, options.chunkBytes))
+  const stream = { sink: await options.open(), piece: Buffer.allocUnsafeSlow(options.chunkBytes), filledBytes: 0 }
+  state.stream = stream
+  for (const held of state.held.splice(0)) await pour(stream, held)
 }
 
-const seal = async (state: State): Promise<StagedContent> => {
-  const { sink } = state
-  if (sink === undefined) return { kind: 'inline', bytes: takeHeld(state, state.heldBytes) }
-  if (state.heldBytes > 0) await sink.append(takeHeld(state, state.heldBytes))
-  return { kind: 'stored', ref: await sink.seal(), sizeBytes: state.totalBytes }
+const seal = async ({ held, stream, totalBytes }: State): Promise<StagedContent> => {
+  if (stream === undefined) return { kind: 'inline', bytes: held.length === 1 ? held[0]! : Buffer.concat(held) }
+  if (stream.filledBytes > 0) await stream.sink.append(stream.piece.subarray(0, stream.filledBytes))
+  return { kind: 'stored', ref: await stream.sink.seal(), sizeBytes: totalBytes }
 }
 
 export const createWriter = (options: WriterOptions): ContentWriter => {
-  const state: State = { held: [], heldBytes: 0, totalBytes: 0, sink: undefined, done: false }
+  const state: State = { held: [], totalBytes: 0, stream: undefined, done: false }
   /** After a failure nothing more may be written: a content with a hole in it must never be sealed. */
   const guarded = async <T>(action: () => Promise<T>): Promise<T> => {
     if (state.done) throw new Error(`content ${options.id} has ended`)
@@ -44,13 +53,7 @@ export const createWriter = (options: WriterOptions): ContentWriter => {
     }
   }
   return {
-    write: (piece) =>
-      guarded(() => {
-        state.held.push(piece)
-        state.heldBytes += piece.length
-        state.totalBytes += piece.length
-        return drain(state, options)
-      }),
+    write: (bytes) => guarded(() => take(state, bytes, options)),
     finish: () =>
       guarded(async () => {
         const staged = await seal(state)
@@ -60,7 +63,7 @@ export const createWriter = (options: WriterOptions): ContentWriter => {
     abort: async () => {
       state.done = true
       state.held = []
-      await state.sink?.discard().catch(() => {}) // what stays behind is found by the sweep
+      await state.stream?.sink.discard().catch(() => {}) // what stays behind is found by the sweep
     },
   }
 }
