@@ -55,6 +55,35 @@ describe('may mail be taken?', () => {
     expect(await look()).toEqual({ kind: 'ok' })
   })
 
+  it('R-full: what is taken between two looks counts against the room that the last one found', async () => {
+    const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1])
+    const options = { redis, requireDurable: true, fullAt: 0.8, diskDirectories: [], minFreeBytes: 0, intervalMs: 60_000, log }
+    const watch = watchDurability(options)
+    await watch.check()
+    const roomBytes = 64 * 1024 * 1024 * 0.8 - used
+    for (let taken = 0; taken < roomBytes / 2; taken += 1024 * 1024) watch.taking(1024 * 1024)
+    expect(watch()).toEqual({ kind: 'ok' })
+    for (let taken = 0; taken < roomBytes / 2; taken += 1024 * 1024) watch.taking(1024 * 1024)
+    expect(watch()).toMatchObject({ kind: 'full', reason: expect.stringContaining('since the last look') })
+    expect(await watch.check()).toEqual({ kind: 'ok' })
+    watch.stop()
+  })
+
+  it('R-full: once full, it takes some room below the mark to be ready again', async () => {
+    const used = (): Promise<number> => server.client.info('memory').then((text) => Number(/used_memory:(\d+)/.exec(text)?.[1]))
+    const most = 64 * 1024 * 1024
+    const markAbove = async (bytes: number): Promise<number> => ((await used()) + bytes) / most
+    const options = { redis, requireDurable: true, diskDirectories: [], minFreeBytes: 0, intervalMs: 60_000, log }
+    for (let i = 0; i < 30; i++) await server.client.set(`fill-${i}`, Buffer.alloc(1024 * 1024))
+    const watch = watchDurability({ ...options, fullAt: await markAbove(1024 * 1024) })
+    expect(await watch.check()).toEqual({ kind: 'ok' })
+    watch.taking(4 * 1024 * 1024)
+    expect(await watch.check()).toMatchObject({ kind: 'full' })
+    await server.client.flushall()
+    await expect.poll(() => watch.check()).toEqual({ kind: 'ok' })
+    watch.stop()
+  })
+
   it('R-full: a disk with less than minFree free is full', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-disk-'))
     expect(await look({ diskDirectories: [folder], minFreeBytes: 1 })).toEqual({ kind: 'ok' })

@@ -1,6 +1,8 @@
 /**
  * Watches whether a 250 would be kept: Redis answers, has loaded, appends and syncs every write, evicts nothing, and neither
- * its memory nor a disk is near its end (R-full). One look per interval; the readiness is the last look's, so that asking costs nothing.
+ * its memory nor a disk is near its end (R-full). One look per interval; the readiness is the last look's, so that asking costs
+ * nothing. Between two looks what was taken is counted against the room that the last one found: a fast client overruns no mark.
+ * Once full, it takes some room below the mark to be ready again, so that readiness does not flutter.
  */
 import { statfs } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
@@ -23,6 +25,8 @@ export type DurabilityOptions = {
 
 /** Called, it gives the last look's result: `away` before the first. */
 export type DurabilityWatch = (() => Readiness) & {
+  /** So many bytes are about to be stored. */
+  taking: (bytes: number) => void
   /** Looks now; resolves to what was found. Never rejects. */
   check: () => Promise<Readiness>
   stop: () => void
@@ -49,6 +53,12 @@ const readSettings = async (redis: Redis): Promise<Facts | null> => {
   }
 }
 
+/** Bytes below the mark; infinite without a maxmemory. */
+const redisRoom = (info: Facts, fullAt: number): number => {
+  const most = Number(info.get('maxmemory'))
+  return most > 0 ? most * fullAt - Number(info.get('used_memory')) : Number.POSITIVE_INFINITY
+}
+
 /** Pure: what INFO and CONFIG say about keeping mail. */
 export const judgeRedis = (
   info: Facts,
@@ -67,46 +77,67 @@ export const judgeRedis = (
   }
   const aof = info.get('aof_last_write_status')
   if (aof !== undefined && aof !== 'ok') return { kind: 'full', reason: 'redis could not append to its file' }
-  const used = Number(info.get('used_memory'))
-  const most = Number(info.get('maxmemory'))
-  if (most > 0 && used >= most * options.fullAt) {
-    return { kind: 'full', reason: `redis uses ${used} of ${most} bytes, the mark is ${Math.round(options.fullAt * 100)} %` }
+  const room = redisRoom(info, options.fullAt)
+  if (room <= 0) {
+    const percent = Math.round(options.fullAt * 100)
+    const [used, most] = [info.get('used_memory'), info.get('maxmemory')]
+    return { kind: 'full', reason: `redis uses ${used} of ${most} bytes, the mark is ${percent} %` }
   }
   return { kind: 'ok' }
 }
 
-const judgeDisks = async (directories: string[], minFreeBytes: number): Promise<Readiness> => {
+type Look = { readiness: Readiness; roomBytes: number }
+
+const lookAtDisks = async (directories: string[], minFreeBytes: number): Promise<Look> => {
+  let roomBytes = Number.POSITIVE_INFINITY
   for (const directory of directories) {
     const disk = await statfs(directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null
       throw error
     })
-    if (disk !== null && disk.bavail * disk.bsize < minFreeBytes) {
-      return {
-        kind: 'full',
-        reason: `the disk of ${directory} has ${disk.bavail * disk.bsize} bytes free, fewer than ${minFreeBytes}`,
-      }
-    }
+    if (disk === null) continue
+    const freeBytes = disk.bavail * disk.bsize
+    roomBytes = Math.min(roomBytes, freeBytes - minFreeBytes)
+    if (roomBytes >= 0) continue
+    const reason = `the disk of ${directory} has ${freeBytes} bytes free, fewer than ${minFreeBytes}`
+    return { readiness: { kind: 'full', reason }, roomBytes }
   }
-  return { kind: 'ok' }
+  return { readiness: { kind: 'ok' }, roomBytes }
 }
 
-const look = async (options: DurabilityOptions, onForbidden: () => void): Promise<Readiness> => {
+const look = async (options: DurabilityOptions, onForbidden: () => void): Promise<Look> => {
   try {
     const info = parseInfo(await options.redis.info())
     const settings = await readSettings(options.redis)
     if (settings === null && options.requireDurable) onForbidden()
-    const redis = judgeRedis(info, settings, options)
-    return redis.kind === 'ok' ? await judgeDisks(options.diskDirectories, options.minFreeBytes) : redis
+    const readiness = judgeRedis(info, settings, options)
+    if (readiness.kind !== 'ok') return { readiness, roomBytes: 0 }
+    const disks = await lookAtDisks(options.diskDirectories, options.minFreeBytes)
+    return { ...disks, roomBytes: Math.min(disks.roomBytes, redisRoom(info, options.fullAt)) }
   } catch (error) {
-    return { kind: 'away', reason: error instanceof Error ? error.message : String(error) }
+    return { readiness: { kind: 'away', reason: error instanceof Error ? error.message : String(error) }, roomBytes: 0 }
   }
 }
+
+/** What Redis and a file system take for a message beyond its bytes, for the counting between two looks. */
+const storedBytes = (bytes: number): number => bytes * 1.3 + 2048
+
+/** Once full, so much must be free beyond the mark: a part of Redis's, some bytes of a disk's. */
+const REDIS_SLACK = 0.05
+const DISK_SLACK_BYTES = 1024 * 1024
+
+const withSlack = (options: DurabilityOptions): DurabilityOptions => ({
+  ...options,
+  fullAt: options.fullAt * (1 - REDIS_SLACK),
+  minFreeBytes: options.minFreeBytes + DISK_SLACK_BYTES,
+})
 
 /** Begins with a look at once; `await watch.check()` to know more than `starting`. Every change of kind is logged once. */
 export const watchDurability = (options: DurabilityOptions): DurabilityWatch => {
   const { log } = options
   let current: Readiness = { kind: 'away', reason: 'starting' }
+  let roomBytes = Number.POSITIVE_INFINITY
+  let takenBytes = 0
   let told = false
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -114,13 +145,23 @@ export const watchDurability = (options: DurabilityOptions): DurabilityWatch => 
     if (!told) log.warn('this Redis forbids CONFIG: appendfsync cannot be checked; make sure it is always')
     told = true
   }
-  const check = async (): Promise<Readiness> => {
-    const next = await look(options, onForbidden)
+  const become = (next: Readiness): void => {
     if (next.kind !== current.kind && next.kind === 'ok') log.info('mail can be taken')
     if (next.kind !== current.kind && next.kind !== 'ok')
       log.warn('mail cannot be taken', { kind: next.kind, reason: next.reason })
     current = next
-    return next
+  }
+  const check = async (): Promise<Readiness> => {
+    takenBytes = 0
+    const found = await look(current.kind === 'full' ? withSlack(options) : options, onForbidden)
+    roomBytes = found.roomBytes
+    become(found.readiness)
+    return found.readiness
+  }
+  const taking = (bytes: number): void => {
+    takenBytes += storedBytes(bytes)
+    if (current.kind === 'ok' && takenBytes > roomBytes)
+      become({ kind: 'full', reason: 'what came in since the last look would pass the mark of redis or of a disk' })
   }
   const lookAndWait = async (): Promise<void> => {
     await check()
@@ -133,5 +174,5 @@ export const watchDurability = (options: DurabilityOptions): DurabilityWatch => 
     stopped = true
     clearTimeout(timer)
   }
-  return Object.assign(() => current, { check, stop })
+  return Object.assign(() => current, { taking, check, stop })
 }

@@ -63,6 +63,7 @@ export const startIngress = async (config: Config, options: { log?: Log } = {}):
     return status === 'ready' ? durability() : { kind: 'away', reason: `redis is ${status}` }
   }
   const { lanes } = config.redis
+  const admit = createAdmission({ redis: redis.admission, lanes, now })
   const ingress = createIngress({
     config,
     directory: createDirectory(config),
@@ -75,7 +76,10 @@ export const startIngress = async (config: Config, options: { log?: Log } = {}):
       directory: config.content.directory,
     }),
     laneOf: (destinations, id) => homeLane(destinations, id, lanes),
-    accept: createAdmission({ redis: redis.admission, lanes, now }),
+    accept: (message) => {
+      durability.taking(message.envelope.sizeBytes)
+      return admit(message)
+    },
     readiness,
     log,
     metrics,
