@@ -5,7 +5,7 @@ export { type HealthServer, startHealthServer } from './health.ts'
 export { createLogger, type Fields, formatForPeople, type Log, type LogLevel } from './log.ts'
 export { createEventCounter, createMetrics, type Metrics } from './metrics.ts'
 export type { Readiness } from './readiness.ts'
-export { connectRedis, type RedisConfig, type RedisRole, redisFate } from './redis.ts'
+export { connectRedis, logWorkerError, type RedisConfig, type RedisRole, redisFate } from './redis.ts'
 export { type Listening, type RunningService, runService } from './service.ts'
 export { address, duration, percent, rate, size } from './unit-schemas.ts'
 export {

@@ -82,3 +82,13 @@ export const redisFate = (error: unknown): 'refused' | 'unknown' => {
   if (name === 'ReplyError') return 'refused'
   return message.startsWith("Stream isn't writeable") ? 'refused' : 'unknown'
 }
+
+const CONNECTION_ERRORS =
+  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|Connection is closed|Command timed out|Stream isn't writeable/
+
+/** What BullMQ's Workers meet. An outage is told once, by the connection; here it is worth a word to those who look closely. */
+export const logWorkerError = (log: Log, worker: string, error: Error): void => {
+  const isOutage = CONNECTION_ERRORS.test(`${'code' in error ? error.code : ''} ${error.message}`)
+  const write = isOutage ? log.debug : log.warn
+  write('a worker met an error', { worker, error })
+}

@@ -40,6 +40,7 @@ export const startRedis = async (extra: string[] = []): Promise<TestRedis> => {
   const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, maxRetriesPerRequest: null, retryStrategy: () => 50 })
   client.on('error', () => {})
   const start = async (): Promise<void> => {
+    if (child !== undefined) throw new Error('this Redis runs already')
     const own = spawn(
       'redis-server',
       ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--maxmemory', '1gb', ...DURABLE, ...extra],

@@ -4,7 +4,7 @@
  * with DelayedError, BullMQ's word for "moved already". A stalled session is never failed: its mail would be lost from sight.
  */
 import { lanePrefix } from '@sluice/contracts'
-import type { Log } from '@sluice/runtime'
+import { type Log, logWorkerError } from '@sluice/runtime'
 import { laneBackend } from '@sluice/spool'
 import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -63,7 +63,7 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
       },
       laneBackend,
     )
-    worker.on('error', (error) => log.warn('the worker of sessions met an error', { lane, error: error.message }))
+    worker.on('error', (error) => logWorkerError(log, 'sessions', error))
     return worker
   })
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lanePrefix } from '@sluice/contracts'
-import type { Log } from '@sluice/runtime'
+import { type Log, logWorkerError } from '@sluice/runtime'
 import { type AcceptMessage, decodeIntake, type Intake, laneBackend, StoreError } from '@sluice/spool'
 import { type Job, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -101,7 +101,7 @@ export const startIntake = async (options: IntakeOptions): Promise<{ close: () =
       forgetOnce(decoded.value.envelope.id, names).catch((error: unknown) => log.debug('left to expire', { id: job.id, error }))
     })
     worker.on('failed', (job, error) => log.error('intake failed; it is looked at again', { id: job?.id, error }))
-    worker.on('error', (error) => log.warn('the worker of intake met an error', { lane, error: error.message }))
+    worker.on('error', (error) => logWorkerError(log, 'intake', error))
     return worker
   })
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
