@@ -1,3 +1,5 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HealthServer, startHealthServer } from './health.ts'
 import { createEventCounter, createMetrics } from './metrics.ts'
@@ -34,6 +36,13 @@ describe('figures and health', () => {
     expect([ready.status, await ready.text()]).toEqual([503, 'full: redis uses 9 of 10 bytes\n'])
     expect((await get('/healthz')).status).toBe(200)
     expect((await get('/nothing')).status).toBe(404)
+  })
+
+  it.each(['//', '//[', 'http://', '*'])('a request for %s, which is no URL of ours, is answered and ends nothing', async (target) => {
+    const socket = connect(server.address.port, '127.0.0.1')
+    socket.write(`GET ${target} HTTP/1.0\r\n\r\n`)
+    expect(await text(socket)).toContain('404 Not Found')
+    expect((await get('/healthz')).status).toBe(200)
   })
 
   it('a port that is taken is an error, not a silent second server', async () => {

@@ -23,7 +23,8 @@ export const startHealthServer = async (options: {
   readiness: () => Readiness
 }): Promise<HealthServer> => {
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    // null for what is no URL, such as `//`: not found.
+    const path = URL.parse(request.url ?? '/', 'http://localhost')?.pathname
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'text/plain', 'only GET\n')
     if (path === '/healthz') return answer(response, 200, 'text/plain', 'ok\n')
     if (path === '/readyz') {
