@@ -1,4 +1,5 @@
 /** Messages on their way in: what is stored, what is refused, what is left behind. */
+import { isAscii } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { StoreError } from '@sluice/spool'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -314,6 +315,38 @@ describe('trace headers', () => {
     client.write('.\r\n')
     expect(await client.reply()).toMatch(/^250 /)
     expect(textOf(1)).toMatch(/^Received: /)
+    client.end()
+  })
+
+  it.each([
+    ['bücher.test', 'xn--bcher-kva.test'],
+    ['müll_tonne', 'm?ll_tonne'],
+  ])('R-utf8: the name %s in EHLO leaves Received in ASCII', async (name, written) => {
+    const client = await greeted()
+    await client.ask(`EHLO ${name}`)
+    await sendMessage(client, 'Subject: x\r\n\r\nx')
+    expect(textOf()).toContain(`Received: from ${written} ([127.0.0.1])`)
+    expect(isAscii(Buffer.from(textOf()))).toBe(true)
+    expect(running.accepted[0]?.envelope).toMatchObject({ body: '7bit', utf8: false })
+    client.end()
+  })
+
+  it('R-utf8: an alias in UTF-8 for names in ASCII does not stand in Received', async () => {
+    const client = await greeted()
+    await sendMessage(client, 'Subject: x\r\n\r\nx', ['verkäufe@sluice.test'], ' SMTPUTF8')
+    expect(isAscii(Buffer.from(textOf()))).toBe(true)
+    expect(running.accepted[0]?.envelope.utf8).toBe(false)
+    await sendMessage(client, 'Subject: x\r\n\r\nx', ['jürgen@sluice.test'], ' SMTPUTF8')
+    expect(textOf(1)).toContain('for <jürgen@sluice.test>')
+    expect(running.accepted[1]?.envelope.utf8).toBe(true)
+    client.end()
+  })
+
+  it('R-size: a header of thousands of tiny fields is 552 5.3.4, before their places take more memory than it', async () => {
+    const client = await greeted()
+    expect(await sendMessage(client, `${'a:\r\n'.repeat(5000)}\r\nx`)).toMatch(/^250 /)
+    expect(await sendMessage(client, `${'a:\r\n'.repeat(5001)}\r\nx`)).toMatch(/^552 5\.3\.4 /)
+    expect(running.accepted.length).toBe(1)
     client.end()
   })
 

@@ -26,6 +26,8 @@ import {
 
 /** Bytes of header that are held; Postfix takes 100 KiB. */
 const MAX_HEADER_BYTES = 256 * 1024
+/** Fields whose places are held; real mail has some dozens. A header of nothing but `a:` would take many times its bytes. */
+const MAX_HEADER_FIELDS = 5000
 
 const TOO_LONG_HEADER = refuse(552, '5.3.4', 'size', 'the header is too long')
 const TOO_MANY_HOPS = refuse(554, '5.4.6', 'loop', 'too many hops, this looks like a loop')
@@ -55,6 +57,7 @@ const giveUp = (intake: Intake, reply: Reply): void => {
   if (intake.refusal !== null) return
   intake.refusal = reply
   intake.head = Buffer.alloc(0)
+  intake.scanner = createHeaderScanner()
   void intake.writer.abort()
 }
 
@@ -91,7 +94,8 @@ const releaseHeader = async (intake: Intake): Promise<void> => {
   const end = scanner.endsAt()
   intake.headerDone = true
   intake.head = Buffer.alloc(0)
-  if (end > MAX_HEADER_BYTES) return giveUp(intake, TOO_LONG_HEADER)
+  intake.scanner = createHeaderScanner()
+  if (end > MAX_HEADER_BYTES || fields.length > MAX_HEADER_FIELDS) return giveUp(intake, TOO_LONG_HEADER)
   let hops = 0
   for (const field of fields) if (field.name === 'received') hops++
   if (hops > shared.config.limits.hops) return giveUp(intake, TOO_MANY_HOPS)
@@ -116,7 +120,8 @@ const take = async (intake: Intake, piece: Buffer): Promise<void> => {
   if (intake.headerDone) return write(intake, piece)
   hold(intake, piece)
   if (intake.scanner.scan(intake.head.subarray(0, intake.headBytes), false)) return releaseHeader(intake)
-  if (intake.headBytes > MAX_HEADER_BYTES) giveUp(intake, TOO_LONG_HEADER)
+  const { length } = intake.scanner.fields
+  if (intake.headBytes > MAX_HEADER_BYTES || length > MAX_HEADER_FIELDS) giveUp(intake, TOO_LONG_HEADER)
 }
 
 const envelopeOf = (intake: Intake): Envelope => {
@@ -138,6 +143,12 @@ const envelopeOf = (intake: Intake): Envelope => {
     ...(mail.envid === undefined ? {} : { envid: mail.envid }),
     client: clientOf(arrival),
   }
+}
+
+/** R-utf8: an alias in UTF-8 whose targets are ASCII must not ask SMTPUTF8 of a far end by standing in Received. */
+const namedRecipient = ({ named, firstNamed, recipients }: Transaction): string | null => {
+  if (named !== 1) return null
+  return !needsUtf8(firstNamed) || [...recipients.values()].some(({ address }) => needsUtf8(address)) ? firstNamed : null
 }
 
 /** The 451 of a failed admission, and what it leaves behind. */
@@ -199,7 +210,7 @@ export const createReception = (session: Session, transaction: Transaction, shar
     tls: session.tls,
     authenticated: session.user !== null,
     id,
-    recipient: transaction.named === 1 ? transaction.firstNamed : null,
+    recipient: namedRecipient(transaction),
     receivedAt,
   }
   const intake: Intake = {

@@ -2,7 +2,7 @@
  * R-trace-headers: the Received field, RFC 5321 §4.4, and what submissions of own networks and users get added (RFC 6409 §8).
  * Mail of others gets its Received and is otherwise left as it came.
  */
-import { formatDate } from '@sluice/smtp'
+import { formatDate, needsUtf8, parseDomain } from '@sluice/smtp'
 import { type Field, fieldText } from './headers.ts'
 
 export type Arrival = {
@@ -16,7 +16,7 @@ export type Arrival = {
   tls: { version: string; cipher: string } | null
   authenticated: boolean
   id: string
-  /** The only recipient; null when there are more, so that nobody learns of the others. */
+  /** The only recipient; null when there are more, so that nobody learns of the others, and for an alias in UTF-8 of a name in ASCII. */
   recipient: string | null
   /** ms since the epoch */
   receivedAt: number
@@ -31,12 +31,16 @@ export const protocolOf = ({ esmtp, utf8, tls, authenticated }: Arrival): string
 /** Who handed a message in, for `sluice trace`: `192.0.2.1 (helo mx.example.org) ESMTPS`. */
 export const clientOf = (arrival: Arrival): string => `${arrival.ip} (helo ${arrival.helo}) ${protocolOf(arrival)}`
 
+/** R-utf8: a name in UTF-8, which comes before SMTPUTF8 was spoken of, must not make the header more than ASCII. */
+const asciiName = (helo: string): string =>
+  needsUtf8(helo) ? (parseDomain(helo, { utf8: true }) ?? helo.replace(/[^\x20-\x7e]/gu, '?')) : helo
+
 export const receivedField = (arrival: Arrival): string => {
   const literal = arrival.ip.includes(':') ? `[IPv6:${arrival.ip}]` : `[${arrival.ip}]`
   const tls = arrival.tls === null ? '' : `\r\n\t(${arrival.tls.version} ${arrival.tls.cipher})`
   const recipient = arrival.recipient === null ? '' : `\r\n\tfor <${arrival.recipient}>`
   return (
-    `Received: from ${arrival.helo} (${literal})\r\n` +
+    `Received: from ${asciiName(arrival.helo)} (${literal})\r\n` +
     `\tby ${arrival.hostname} with ${protocolOf(arrival)}${tls}\r\n` +
     `\tid ${arrival.id}${recipient};\r\n\t${formatDate(arrival.receivedAt)}\r\n`
   )

@@ -54,7 +54,7 @@ const resolve = (address: Mailbox): Resolved => {
     return { kind: 'foreign' }
   const name = address.local.replace(/^"(.*)"$/, '$1')
   if (name === 'loop') return { kind: 'loop' }
-  if (name === 'sales') return { kind: 'own', recipients: ['anna', 'ben'].map(aliased(address)) }
+  if (name === 'sales' || name === 'verkäufe') return { kind: 'own', recipients: ['anna', 'ben'].map(aliased(address)) }
   if (/^(postmaster|abuse|mailer-daemon)$/i.test(name)) return { kind: 'own', recipients: [aliased(address)('anna')] }
   return LISTED.has(name) || /^r\d+$/i.test(name) ? { kind: 'own', recipients: [{ address: address.text }] } : { kind: 'unknown' }
 }
