@@ -35,6 +35,9 @@ local SHARE_MS = 1000
 -- ... and its agent at least this long while sessions wait for one.
 local TURN_MS = 2000
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 30000, 1800000
+-- More sessions than this that wait for an agent: all agents are busy.
+local CROWD = 100
+local LOOKS_PER_SECOND = 2000
 
 local function addJob(p, id, name, data, now)
   return addStandardJob(
@@ -129,9 +132,16 @@ local function startSession(dest, site, now, expire)
   rcall('ZREM', LANE .. ':wants:' .. site, dest)
 end
 
+-- Looks again when one more session might be of use. The more destinations do so, the rarer: all of them together cost Redis
+-- no more than LOOKS_PER_SECOND. Nothing waits for it: an open session, or the next permit that comes free, sees to the mail.
+local function lookAgain(dest, now, soonestMs, others)
+  dueAt(dest, now + math.max(soonestMs, others * 1000 / LOOKS_PER_SECOND))
+end
+
 -- Opens one more session for a destination unless something forbids it; then `due` says when to look again, unless an open
 -- session will see to it. Held destinations are not in `due`. An open session justifies another once more wait than it is
--- expected to take soon, or one has waited for half a second: it may be busy with a slow far end.
+-- expected to take soon, or one has waited for half a second: it may be busy with a slow far end. Not when sessions enough to
+-- take them all are still to start, nor while sessions wait for agents that are all busy.
 local function openSession(dest, now)
   local p = LANE .. ':' .. dest .. ':'
   local waiting = rcall('LLEN', p .. 'wait')
@@ -149,19 +159,22 @@ local function openSession(dest, now)
     return 'backoff'
   end
   if sessions >= grant.limit then return 'limit' end
-  if waiting <= sessions * grant.perSession and (sessions > 0 and oldestWaiting(p) > now - 500) then
-    dueAt(dest, now + 500)
+  local queued = rcall('LLEN', DELIVERY .. 'wait')
+  local unstarted = sessions - rcall('LLEN', p .. 'active')
+  local isServed = waiting <= sessions * grant.perSession and (queued > CROWD or oldestWaiting(p) > now - 500)
+  if sessions > 0 and (isServed or waiting <= unstarted) then
+    lookAgain(dest, now, 500, queued + rcall('ZCARD', DELIVERY .. 'delayed'))
     return 'enough'
   end
   if sessions > 0 and notBefore(grant) > microseconds() then
-    dueAt(dest, now + 500)
+    lookAgain(dest, now, 500, queued + rcall('ZCARD', DELIVERY .. 'delayed'))
     return 'rate'
   end
   local permits = rcall('ZCARD', LANE .. ':permits:' .. grant.site)
   if permits >= grant.siteLimit or (probing and permits > 0) then
     rcall('ZADD', LANE .. ':wants:' .. grant.site, 'NX', now, dest)
     rcall('PEXPIRE', LANE .. ':wants:' .. grant.site, 60000)
-    dueAt(dest, now + 1000)
+    lookAgain(dest, now, 1000, rcall('ZCARD', LANE .. ':wants:' .. grant.site))
     return 'permits'
   end
   startSession(dest, grant.site, now, false)

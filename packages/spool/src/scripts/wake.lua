@@ -29,7 +29,9 @@ for _, dest in ipairs(found) do
     local busy = opened ~= 'empty' or rcall('SCARD', LANE .. ':sessions:' .. dest) > 0
     if busy and (not grant or grant.validUntil - now < 30000) then
       result[#result + 1] = dest
-      dueAt(dest, now + 2000)
+      -- Without a grant in force nothing can happen before it comes, and `grant` makes it due at once.
+      local isGranted = grant and grant.validUntil > now
+      rcall('ZADD', DUE, isGranted and 'LT' or 'CH', string.format('%d', now + 2000), dest)
     end
   end
 end
