@@ -53,6 +53,14 @@ describe('the log', () => {
     expect(JSON.stringify(records())).not.toContain('geheim')
   })
 
+  it('on a terminal nothing that a client sent is obeyed', () => {
+    const fields = { level: 'info', time: '2026-01-02T03:04:05.678Z', service: 'ingress', event: 'reception' }
+    const line = JSON.stringify({ ...fields, messageId: '<\u001b]0;x\u0007\u009b2J\u202e@x>', helo: 'a\nb c' })
+    expect(formatForPeople(line)).toBe(
+      '03:04:05 info  ingress        reception messageId=<\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{202e}@x> helo="a\\nb c"',
+    )
+  })
+
   it('on a terminal a line reads well', () => {
     const line = JSON.stringify({
       level: 'info',

@@ -47,6 +47,10 @@ const serialize = (value: unknown): unknown => (value instanceof Error ? describ
 
 type Line = { time: string; level: string; service: string; msg?: string; event?: string }
 
+/** Control characters and what turns the direction of text: clients choose what stands in a field, and a terminal obeys it. */
+const UNSEEN = /[\p{Cc}\p{Cf}]/gu
+const withoutControls = (text: string): string => text.replace(UNSEEN, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+
 /** `12:00:01 info  ingress  delivery  id=… to=…` */
 export const formatForPeople = (line: string): string => {
   const { time, level, service, msg, event, ...rest } = JSON.parse(line) as Line
@@ -54,7 +58,9 @@ export const formatForPeople = (line: string): string => {
     ([name, value]) => `${name}=${typeof value === 'string' && !/[\s"]/.test(value) ? value : JSON.stringify(value)}`,
   )
   const head = [time.slice(11, 19), level.padEnd(5), service.padEnd(14)]
-  return [...head, ...(event === undefined ? [] : [event]), ...(msg === undefined ? [] : [msg]), ...fields].join(' ')
+  return withoutControls(
+    [...head, ...(event === undefined ? [] : [event]), ...(msg === undefined ? [] : [msg]), ...fields].join(' '),
+  )
 }
 
 const terminal: DestinationStream = {
