@@ -16,6 +16,8 @@ export type HeaderFilter = {
 
 /** A header line beyond this is no header line (RFC 5322 §2.1.1 allows 998 octets): the rest passes untouched. */
 const MAX_LINE = 65_536
+/** What is longer is no address of ours, however it goes on: thousands of folded lines are not put together. */
+const MAX_ADDRESS = 254
 const EMPTY = Buffer.alloc(0)
 
 type State = { held: Buffer; inBody: boolean; field: string; deliveredTo: string[] }
@@ -36,7 +38,8 @@ const takeLine = (state: State, line: Buffer): boolean => {
       .trim()
       .toLowerCase()
   if (state.field === 'delivered-to') {
-    if (folded) state.deliveredTo.push(`${state.deliveredTo.pop() ?? ''} ${text.trim()}`.trim())
+    const last = folded ? (state.deliveredTo.pop() ?? '') : ''
+    if (folded) state.deliveredTo.push(last.length > MAX_ADDRESS ? last : `${last} ${text.trim()}`.trim())
     else state.deliveredTo.push(text.slice(text.indexOf(':') + 1).trim())
   }
   return state.field !== 'return-path'

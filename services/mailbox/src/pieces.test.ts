@@ -54,6 +54,15 @@ describe('header filter', () => {
     )
   })
 
+  it('R-maildir: a Delivered-To that is folded again and again costs linear time, and the next one counts', () => {
+    const filter = createHeaderFilter()
+    const started = performance.now()
+    filter.push(Buffer.from(`Delivered-To: a\r\n${' b\r\n'.repeat(300_000)}Delivered-To:\r\n anna@sluice.test\r\n`))
+    expect(performance.now() - started).toBeLessThan(2000)
+    expect(filter.deliveredTo().map((address) => address.length < 300)).toEqual([true, true])
+    expect(filter.deliveredTo()[1]).toBe('anna@sluice.test')
+  })
+
   it('passes a header without body, and a line without end', () => {
     expect(run(createHeaderFilter(), [Buffer.from('Subject: x\r\nReturn-Path: <a@b>')])).toBe('Subject: x\r\n')
     expect(run(createHeaderFilter(), [Buffer.alloc(200_000, 'x')])).toHaveLength(200_000)
