@@ -50,3 +50,9 @@ it('no text can add a line to a reply', () => {
   expect(formatReply({ code: 250, text: ['a\r\n550 b'] })).toEqual(['250 a 550 b'])
   expect(replyText({ code: 550, enhanced: '5.1.1', text: ['no', 'such\nuser'] })).toBe('550 5.1.1 no such user')
 })
+
+it('a reply without end stays in bounds on one line', () => {
+  const long = replyText({ code: 550, text: Array.from({ length: 500 }, () => 'no '.repeat(30)) })
+  expect(long).toMatch(/^550 no no .* \.\.\.$/)
+  expect(long.length).toBeLessThan(2100)
+})

@@ -36,8 +36,13 @@ export const formatReply = (reply: Reply): string[] => {
   return text.map((line, i) => `${reply.code}${i < text.length - 1 ? '-' : ' '}${enhanced}${printable(line)}`.trimEnd())
 }
 
-/** A reply on one line, for reasons, logs and Diagnostic-Code: `550 5.1.1 no such user`. */
-export const replyText = (reply: Reply): string =>
-  [String(reply.code), reply.enhanced ?? '', ...reply.text.map((line) => printable(line).trim())]
+/** Characters; a far end may send 64 KB for each recipient, and what it said is kept, logged and mailed. */
+const MOST_TEXT = 2000
+
+/** A reply on one line and in bounds, for reasons, logs and Diagnostic-Code: `550 5.1.1 no such user`. */
+export const replyText = (reply: Reply): string => {
+  const text = [String(reply.code), reply.enhanced ?? '', ...reply.text.map((line) => printable(line).trim())]
     .filter((part) => part !== '')
     .join(' ')
+  return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)} ...` : text
+}

@@ -34,6 +34,8 @@ export type ConcludeDependencies = {
 }
 
 const MOST_ATTEMPT_LINES = 100
+/** Characters of the last conversation that the history keeps; its end is what tells why. */
+const MOST_TRANSCRIPT = 16 * 1024
 const NOT_KNOWN = 'whether the far end took it is not known (delivery.unknownOutcome: hold)'
 const EVENT = { delivered: 'delivery', deferred: 'deferral', bounced: 'bounce' } as const
 
@@ -45,6 +47,15 @@ const summary = (outcomes: readonly Outcome[]): string => {
   const first = (kind: Outcome['kind']): Outcome | undefined => outcomes.find((outcome) => outcome.kind === kind)
   const telling = first('deferred') ?? first('bounced') ?? outcomes[0]
   return telling === undefined ? '' : words(telling).slice(0, 1000)
+}
+
+const endOf = (lines: readonly string[]): string[] => {
+  let left = MOST_TRANSCRIPT
+  const from = lines.findLastIndex((line) => {
+    left -= line.length
+    return left < 0
+  })
+  return lines.slice(from + 1)
 }
 
 type Result = { recipient: Recipient; outcome: Outcome }
@@ -73,7 +84,7 @@ const historyOf = (attempted: Attempted, attempts: Attempt[], results: Result[],
       reason: words(outcome),
     })),
     ...(told.length === 0 ? {} : { notice: told.join(', ') }),
-    ...(bad ? { transcript: report.transcript.slice(-200) } : {}),
+    ...(bad ? { transcript: endOf(report.transcript) } : {}),
   }
   return JSON.stringify(history)
 }
