@@ -5,7 +5,7 @@ import type { RedisConfig } from '@sluice/runtime'
 import type { DataFolder } from './data-folder.ts'
 
 /** @throws when the config names none and `sluice up` has never run with this data folder */
-export const findRedis = async (config: Pick<Config, 'redis'>, data: DataFolder): Promise<RedisConfig> => {
+export const findRedis = async (config: Pick<Config, 'redis'>, data: DataFolder): Promise<RedisConfig & { url: string }> => {
   if (config.redis.url !== null) return { url: config.redis.url, password: config.redis.password }
   try {
     const [port, password] = await Promise.all([readFile(data.redisPort, 'utf8'), readFile(data.redisPassword, 'utf8')])

@@ -36,6 +36,9 @@ describe('the command line', () => {
   it.each([
     [[], /Usage: sluice COMMAND/],
     [['fly'], /there is no command "fly"/],
+    [['help', 'fly'], /there is no command "fly"/],
+    [['queue', '--redis', 'http://nowhere'], /expected redis:\/\/HOST:PORT/],
+    [['send', '--to', 'nobody'], /expected an address such as me@sluice\.test behind --to, not nobody/],
     [['send'], /expected --to ADDRESS\nTry: sluice send --help/],
     [['send', '--to', 'a@b.test', '--server', 'nowhere'], /expected HOST:PORT/],
     [['send', '--to', 'a@b.test', '--body', 'x', '--file', 'y'], /exclude each other/],
@@ -47,10 +50,17 @@ describe('the command line', () => {
     expect(out + err).toMatch(text)
   })
 
+  it('a Redis that does not answer is 1, with the reason and without the password', async () => {
+    const { code, out, err } = await sluice('queue', '--redis', 'redis://user:hidden@127.0.0.1:1')
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toMatch(/does not answer at redis:\/\/127\.0\.0\.1:1: connect ECONNREFUSED/)
+    expect(err).not.toContain('hidden')
+  }, 15_000)
+
   it('send to nobody fails with 1 and says why', async () => {
     const { code, err } = await sluice('send', '--to', 'me@sluice.test', '--server', '127.0.0.1:1')
     expect(code).toBe(1)
-    expect(err).toContain('ECONNREFUSED')
+    expect(err).toMatch(/no mail was handed to 127\.0\.0\.1:1: connect ECONNREFUSED/)
   })
 })
 

@@ -37,6 +37,11 @@ const find = (argv: readonly string[]): { command: Command; args: string[] } | n
 const isUsage = (fault: unknown): fault is Error =>
   fault instanceof UsageError || (fault instanceof Error && 'code' in fault && String(fault.code).startsWith('ERR_PARSE_ARGS'))
 
+const noSuch = (words: readonly string[], io: Io): ExitCode => {
+  io.err(`sluice: there is no command "${words.slice(0, 2).join(' ')}"\n\n${overview()}`)
+  return EXIT.usage
+}
+
 const explain = (fault: unknown, command: Command, io: Io): ExitCode => {
   if (fault instanceof ConfigError) {
     io.err(`${formatProblems(fault.problems)}\n`)
@@ -53,7 +58,9 @@ const explain = (fault: unknown, command: Command, io: Io): ExitCode => {
 export const runCli = async (argv: readonly string[], io: Io): Promise<ExitCode> => {
   const [first] = argv
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
-    const topic = first === 'help' ? find(argv.slice(1)) : null
+    const words = first === 'help' ? argv.slice(1) : []
+    const topic = find(words)
+    if (topic === null && words.length > 0) return noSuch(words, io)
     io.out(topic?.command.help ?? overview())
     return first === undefined ? EXIT.usage : EXIT.ok
   }
@@ -62,10 +69,7 @@ export const runCli = async (argv: readonly string[], io: Io): Promise<ExitCode>
     return EXIT.ok
   }
   const found = find(argv)
-  if (found === null) {
-    io.err(`sluice: there is no command "${argv.slice(0, 2).join(' ')}"\n\n${overview()}`)
-    return EXIT.usage
-  }
+  if (found === null) return noSuch(argv, io)
   if (found.args.includes('--help') || found.args.includes('-h')) {
     io.out(found.command.help)
     return EXIT.ok

@@ -1,9 +1,9 @@
 /** A connection to the spool for one command: where it is comes from --config, --data or --redis. */
-import { createDirectory, type Directory, loadConfig } from '@sluice/directory'
-import { connectRedis, type Log } from '@sluice/runtime'
+import { type Config, createDirectory, type Directory, loadConfig } from '@sluice/directory'
+import { connectRedis, type Log, type RedisConfig } from '@sluice/runtime'
 import { createTrace, createVerbs, type Trace, type Verbs } from '@sluice/spool'
-import type { Io } from './command.ts'
-import { dataFolder } from './data-folder.ts'
+import { type Io, UsageError } from './command.ts'
+import { type DataFolder, dataFolder } from './data-folder.ts'
 import { findRedis } from './find-redis.ts'
 
 export const SPOOL_OPTIONS = {
@@ -24,24 +24,42 @@ export type OpenSpool = { verbs: Verbs; trace: (id: string) => Promise<Trace | n
 const ANSWER_WITHIN_MS = 5000
 const quiet: Log = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet }
 
+/** Where it is, without what a URL may tell of credentials. */
+const shown = (url: string): string => {
+  const whole = new URL(url)
+  return `${whole.protocol}//${whole.host}`
+}
+
+const whereIs = async (options: SpoolOptions, config: Config, folder: DataFolder): Promise<RedisConfig & { url: string }> => {
+  const { redis } = options
+  if (redis !== undefined && !(/^rediss?:\/\//.test(redis) && URL.canParse(redis)))
+    throw new UsageError('expected redis://HOST:PORT or rediss://HOST:PORT behind --redis')
+  return redis === undefined ? findRedis(config, folder) : { url: redis, password: config.redis.password }
+}
+
+/** @throws in words when it does not answer within 5 s, with the last thing that was heard of it */
+const awaitReady = (redis: ReturnType<typeof connectRedis>, url: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let heard = ''
+    redis.on('error', (error) => {
+      heard = `: ${error.message}`
+    })
+    const late = (): void => reject(new Error(`Redis does not answer at ${shown(url)}${heard}. Is the gateway running?`))
+    const timer = setTimeout(late, ANSWER_WITHIN_MS)
+    redis.once('ready', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+
 /** @throws when Redis does not answer within 5 s */
 export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: OpenSpool) => Promise<T>): Promise<T> => {
   const folder = dataFolder(options.data)
   const config = await loadConfig(options.config ?? null, io.env, { dataDir: folder.path })
-  const where =
-    options.redis === undefined ? await findRedis(config, folder) : { url: options.redis, password: config.redis.password }
+  const where = await whereIs(options, config, folder)
   const redis = connectRedis(where, { role: 'command', name: 'cli', log: quiet })
   try {
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`Redis does not answer at ${where.url}: is the gateway running?`)),
-        ANSWER_WITHIN_MS,
-      )
-      redis.once('ready', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
+    await awaitReady(redis, where.url)
     const spool = { redis, lanes: config.redis.lanes, now: Date.now }
     return await use({ verbs: createVerbs(spool), trace: createTrace(spool), directory: createDirectory(config) })
   } finally {

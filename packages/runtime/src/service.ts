@@ -41,6 +41,16 @@ const finish = async (running: RunningService): Promise<number> => {
   return result === 'done' ? 0 : 1
 }
 
+/** What a service says to the supervisor that started it, if one did: where it listens, or why it cannot start. */
+type ServiceMessage = { listening: Listening[] } | { cannotStart: string }
+
+/** Resolves when it has been handed over; a supervisor that has gone hears nothing. */
+const tellSupervisor = (message: ServiceMessage): Promise<void> =>
+  new Promise((resolve) => {
+    if (process.send === undefined || !process.connected) resolve()
+    else process.send(message, () => resolve())
+  })
+
 /**
  * Runs a service in a process of its own, to its end. Exit codes: 0 stopped in order; 1 could not start, crashed, or was not
  * done within its grace time; 2 the config has errors, which stand on standard error: starting again would not help. A signal during the start ends it at once: nothing is in hand yet.
@@ -57,15 +67,18 @@ export const runService = async (name: string, start: () => Promise<RunningServi
   process.on('unhandledRejection', die('unhandled rejection'))
   process.on('uncaughtException', die('uncaught exception'))
   const signal = awaitSignal()
-  const cannotStart = (error: unknown): never => {
-    if (!(error instanceof ConfigError)) return die('cannot start')(error)
+  const cannotStart = async (error: unknown): Promise<never> => {
+    if (!(error instanceof ConfigError)) {
+      await tellSupervisor({ cannotStart: error instanceof Error ? error.message : String(error) })
+      return die('cannot start')(error)
+    }
     process.stderr.write(`${formatProblems(error.problems)}\n`)
     process.exit(2)
   }
   const running = await Promise.race([start().catch(cannotStart), signal])
   if (typeof running === 'string') return process.exit(0)
   log = running.log
-  process.send?.({ listening: running.listening ?? [] })
+  void tellSupervisor({ listening: running.listening ?? [] })
   log.info('stopping', { signal: await signal })
   process.exit(await finish(running).catch(die('cannot stop in order')))
 }

@@ -1,15 +1,8 @@
 /** `sluice hold` and `sluice release`: a destination's mail waits until you say so. */
 import { parseArgs } from 'node:util'
 import { type Command, EXIT, UsageError } from '../command.ts'
-import { type OpenSpool, SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
-
-/** What is wrong with a name, in words; null when mail can wait there. */
-const problemOf = async ({ directory, verbs }: OpenSpool, name: string): Promise<string | null> => {
-  if (directory.routeOf(name) !== null) return null
-  if ((await verbs.queue()).some(({ destination }) => destination === name)) return null
-  const leads = name.includes('.') ? directory.destinationOf({ address: `postmaster@${name}` }) : null
-  return `there is no destination ${name}${leads === null ? '' : `; mail for it goes to ${leads}`}`
-}
+import { noDestination } from '../no-destination.ts'
+import { SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
 
 const verb = (name: 'hold' | 'release', summary: string, text: string): Command => ({
   name,
@@ -27,7 +20,7 @@ Exit codes: 0 done; 1 Redis does not answer; 2 no destination was named; 3 there
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options: SPOOL_OPTIONS })
     if (positionals.length === 0) throw new UsageError('expected a destination')
     const problems = await withSpool(values, io, async (spool) => {
-      const found = (await Promise.all(positionals.map((each) => problemOf(spool, each)))).filter((each) => each !== null)
+      const found = (await Promise.all(positionals.map((each) => noDestination(spool, each)))).filter((each) => each !== null)
       if (found.length === 0) for (const destination of positionals) await spool.verbs[name](destination)
       return found
     })

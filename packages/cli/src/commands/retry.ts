@@ -2,28 +2,32 @@
 import { parseArgs } from 'node:util'
 import { isMessageId } from '@sluice/contracts'
 import { type Command, EXIT, UsageError } from '../command.ts'
+import { noDestination } from '../no-destination.ts'
 import type { OpenSpool } from '../with-spool.ts'
 import { SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
 
-const retryMessage = async ({ trace, verbs }: OpenSpool, id: string): Promise<number | null> => {
-  const found = await trace(id)
-  if (found === null) return null
+type Target = { destination: string; id?: string }
+
+/** The tasks that a name means: those of a message, or all of a destination; or what is wrong with the name, in words. */
+const targetsOf = async (spool: OpenSpool, name: string): Promise<Target[] | string> => {
+  if (!isMessageId(name)) return (await noDestination(spool, name)) ?? [{ destination: name }]
+  const found = await spool.trace(name)
+  return found === null ? `nothing is known of ${name}` : found.tasks.map(({ destination }) => ({ destination, id: name }))
+}
+
+/** @returns how many tasks are due now, or what is wrong with the names; then nothing was done */
+const retryAll = async (spool: OpenSpool, names: readonly string[]): Promise<number | string[]> => {
+  const targets = await Promise.all(names.map((name) => targetsOf(spool, name)))
+  const problems = targets.filter((each) => typeof each === 'string')
+  if (problems.length > 0) return problems
   let count = 0
-  for (const { destination } of found.tasks) count += await verbs.retry(destination, id)
+  for (const { destination, id } of targets.flatMap((each) => (typeof each === 'string' ? [] : each)))
+    count += await spool.verbs.retry(destination, id)
   return count
 }
 
-/** @returns how many tasks are due now, or null when an ID is not known */
-const retryAll = async (spool: OpenSpool, names: readonly string[], all: boolean): Promise<number | null> => {
-  const wanted = all ? (await spool.verbs.queue()).map(({ destination }) => destination) : names
-  let count = 0
-  for (const name of wanted) {
-    const retried = isMessageId(name) ? await retryMessage(spool, name) : await spool.verbs.retry(name)
-    if (retried === null) return null
-    count += retried
-  }
-  return count
-}
+const everyDestination = async ({ verbs }: OpenSpool): Promise<string[]> =>
+  (await verbs.queue()).map(({ destination }) => destination)
 
 export const retry: Command = {
   name: 'retry',
@@ -37,7 +41,8 @@ attempt counts like any other.
   --all           every destination
 ${SPOOL_HELP}
 
-Exit codes: 0 done; 3 an ID is not known; 1 Redis does not answer.
+Exit codes: 0 done; 1 Redis does not answer; 2 the command line is wrong; 3 there is no such message or destination, and nothing
+was done.
 `,
   run: async (args, io) => {
     const { values, positionals } = parseArgs({
@@ -46,14 +51,14 @@ Exit codes: 0 done; 3 an ID is not known; 1 Redis does not answer.
       options: { ...SPOOL_OPTIONS, all: { type: 'boolean' } },
     })
     if ((positionals.length === 0) === (values.all !== true)) throw new UsageError('expected IDs or destinations, or --all')
-    const count = await withSpool(values, io, (spool) => retryAll(spool, positionals, values.all === true))
-    if (count === null) {
-      io.err(`nothing is known of ${positionals.join(', ')}\n`)
+    const done = await withSpool(values, io, async (spool) =>
+      retryAll(spool, values.all === true ? await everyDestination(spool) : positionals),
+    )
+    if (typeof done !== 'number') {
+      io.err(done.map((each) => `${each}\n`).join(''))
       return EXIT.notFound
     }
-    io.out(
-      values.json ? `${JSON.stringify({ due: count })}\n` : `${count} ${count === 1 ? 'message is' : 'messages are'} due now\n`,
-    )
+    io.out(values.json ? `${JSON.stringify({ due: done })}\n` : `${done} ${done === 1 ? 'message is' : 'messages are'} due now\n`)
     return EXIT.ok
   },
 }

@@ -4,6 +4,9 @@ import type { Config } from '@sluice/directory'
 import { accountFolder } from '@sluice/mailbox/account-folder'
 import { formatAddress, type Listening } from '@sluice/runtime'
 
+/** The way a message takes. */
+const ORDER = ['ingress', 'spooler', 'delivery-agent', 'mailbox']
+
 const shown = ({ address, port }: Listening): string => formatAddress({ host: address, port })
 
 /** Where a client on this machine connects. */
@@ -28,15 +31,16 @@ const sluiceCommand = (): string => {
 
 /** @returns lines, without the final `ready` */
 export const announcement = (config: Config, listening: Map<string, Listening[]>, dataPath: string, redis: string): string[] => {
-  const rows: [string, string][] = []
-  for (const [service, places] of [...listening].toReversed()) {
-    for (const place of places)
-      rows.push([
-        place.name === 'http' ? `${service} figures` : place.name,
-        place.name === 'http' ? `http://${shown(place)}/metrics` : shown(place),
-      ])
-  }
-  rows.push(['redis', redis], ['data folder', dataPath])
+  const places = ORDER.flatMap((service) => (listening.get(service) ?? []).map((place) => ({ service, place })))
+  const isFigures = (place: Listening): boolean => place.name === 'http'
+  const rows: [string, string][] = [
+    ...places.flatMap(({ place }): [string, string][] => (isFigures(place) ? [] : [[place.name, shown(place)]])),
+    ...places.flatMap(({ service, place }): [string, string][] =>
+      isFigures(place) ? [[`${service} figures`, `http://${shown(place)}/metrics`]] : [],
+    ),
+    ['redis', redis],
+    ['data folder', dataPath],
+  ]
   if (listening.has('mailbox')) rows.push(['mail folder', config.mailbox.directory])
   const width = Math.max(...rows.map(([name]) => name.length)) + 2
   return [

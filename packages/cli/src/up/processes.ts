@@ -34,6 +34,9 @@ export class GivenUp extends Error {
 const isListening = (message: unknown): message is { listening: Listening[] } =>
   typeof message === 'object' && message !== null && 'listening' in message && Array.isArray(message.listening)
 
+const isCannotStart = (message: unknown): message is { cannotStart: string } =>
+  typeof message === 'object' && message !== null && 'cannotStart' in message && typeof message.cannotStart === 'string'
+
 export const createProcesses = (log: Log): Processes => {
   const keepers: Keeper[] = []
   const told = new Map<string, Listening[]>()
@@ -46,10 +49,12 @@ export const createProcesses = (log: Log): Processes => {
 
   const start = (spec: ChildSpec): void => {
     let ends = 0
+    let reason: string | null = null
     const keeper = keep(spec, {
       onStart: (pid) => log.info('started', { process: spec.name, pid }),
       onMessage: (message) => {
         if (isListening(message)) told.set(spec.name, message.listening)
+        if (isCannotStart(message)) reason = message.cannotStart
       },
       onEnd: (code, signal, pauseMs) => {
         told.delete(spec.name)
@@ -59,7 +64,7 @@ export const createProcesses = (log: Log): Processes => {
           return 'give-up'
         }
         if (!isSettled && ends >= TRIES_OF_A_FIRST_START) {
-          fail(new GivenUp(1, `${spec.name} does not start (exit code ${code ?? signal})`))
+          fail(new GivenUp(1, `${spec.name} does not start: ${reason ?? `exit code ${code ?? signal}`}`))
           return 'give-up'
         }
         log.warn('ended; starting it again', { process: spec.name, exitCode: code, signal, pauseMs })

@@ -101,6 +101,25 @@ it('runs everything in one process', async () => {
   const sent = await sluice('send', '--to', 'me@sluice.test', '--server', `127.0.0.1:${smtp.port}`, '--json')
   expect(JSON.parse(sent.out)).toMatchObject({ ok: true, id: expect.stringMatching(/^[0-9A-Z]{18}$/) })
   await expect.poll(mails, { timeout: 10_000 }).toHaveLength(1)
+
+  const partly = ['send', '--to', 'me@sluice.test', '--to', 'nobody@sluice.test', '--server', `127.0.0.1:${smtp.port}`]
+  expect(await sluice(...partly)).toMatchObject({
+    code: 1,
+    err: 'refused for nobody@sluice.test: 550 5.1.1 no such recipient here\n',
+  })
+  expect(JSON.parse((await sluice(...partly, '--json')).out)).toMatchObject({
+    ok: false,
+    accepted: ['me@sluice.test'],
+    rejected: ['nobody@sluice.test'],
+    refusals: { 'nobody@sluice.test': '550 5.1.1 no such recipient here' },
+  })
+  const retry = (...names: string[]) => sluice('retry', ...names, '--config', config, '--data', data())
+  expect(await retry('local')).toEqual({ code: 0, out: '0 messages are due now\n', err: '' })
+  expect(await retry('local', 'lokal', '0'.repeat(18))).toEqual({
+    code: 3,
+    out: '',
+    err: `there is no destination lokal\nnothing is known of ${'0'.repeat(18)}\n`,
+  })
   expect(await gateway.stop('SIGINT')).toBe(0)
 }, 60_000)
 
@@ -125,7 +144,9 @@ it('a port that is taken is given up after three tries, with 1', async () => {
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : undefined
   await writeFile(config, (await readFile(config, 'utf8')).replace('127.0.0.1:0 }', `127.0.0.1:${port} }`))
-  await expect(up()).rejects.toThrow(/exit code 1[\s\S]*EADDRINUSE[\s\S]*ingress does not start/)
+  await expect(up()).rejects.toThrow(
+    /exit code 1[\s\S]*ingress does not start: listen EADDRINUSE: address already in use 127\.0\.0\.1:\d+\n/,
+  )
   server.close()
 }, 60_000)
 
