@@ -7,13 +7,15 @@ import { createSessionRunner } from './session-runner.ts'
 import type { Handled } from './session-task.ts'
 
 const handed = (takenBy: number): HandedTask => ({ id: 'A', data: '{}', attempts: 1, content: null, marked: false, takenBy })
-const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }], site: { kind: 'ok' }, task: null as Task | null }
+const task = { id: 'A', content: { store: 'redis', lane: 0, chunks: 1 } } as Task
+const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }], site: { kind: 'ok' }, task }
 const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 /** Runs a session against scripted answers of the spool; `Error` is a reply that was lost. */
 const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
   const asked: { mode: string; settlements: string[]; site: string }[] = []
   const calls: string[] = []
+  const released: string[] = []
   const client: SessionClient = {
     turn: (_session, mode, settlements, site) => {
       asked.push({ mode, settlements: settlements.map(({ kind }) => kind), site: site.kind })
@@ -33,14 +35,17 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
     directory: { routeOf: () => null } as never,
     openConversation: () => ({ deliver: () => Promise.reject(new Error('unused')), release: () => {} }),
     tasks: { attempt: handle('attempt'), recover: handle('recover'), expire: handle('expire') },
-    releaseContent: () => Promise.resolve(),
+    releaseContent: (_destination, { id }) => {
+      released.push(id)
+      return Promise.resolve()
+    },
     log,
     metrics: createAgentMetrics(createMetrics('test', { processFigures: false })),
     stopping: () => false,
     signal: new AbortController().signal,
   })
   await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire: false })
-  return { asked, calls }
+  return { asked, calls, released }
 }
 
 describe('a session', () => {
@@ -74,9 +79,15 @@ describe('a session', () => {
     ])
   })
 
-  it('stops at the fence with nothing more asked', async () => {
-    const { asked, calls } = await runAgainst([{ kind: 'task', task: handed(1) }, { kind: 'fenced' }])
+  it('stops at the fence with nothing more asked, and leaves the content to the run that has the task now', async () => {
+    const { asked, calls, released } = await runAgainst([{ kind: 'task', task: handed(1) }, { kind: 'fenced' }])
     expect(calls).toEqual(['attempt'])
     expect(asked).toHaveLength(2)
+    expect(released).toEqual([])
+  })
+
+  it('lets go of a content once its task is settled', async () => {
+    const { released } = await runAgainst([{ kind: 'task', task: handed(1) }])
+    expect(released).toEqual(['A'])
   })
 })

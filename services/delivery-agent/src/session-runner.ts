@@ -106,7 +106,8 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
         handled.flatMap((each) => each.settlements),
         site,
       )
-      settled(run, handled)
+      // Fenced: another run may have the task; its content stays until that one, or the sweep, is done with it.
+      if (step.kind !== 'fenced') settled(run, handled)
       handled = []
       const told = site
       site = NO_REPORT
