@@ -12,3 +12,25 @@ export const laneOf = (name: string, lanes: number): number => (lanes === 1 ? 0 
 /** The lane of a message's content: its destination's, so that one script handles both; the ID's where there are several. */
 export const homeLane = (destinations: readonly string[], id: string, lanes: number): number =>
   laneOf(destinations.length === 1 ? (destinations[0] ?? id) : id, lanes)
+
+/** What the spool's own keys are called, next to those of the destinations: a route of such a name would share them. */
+export const SPOOL_NAMES: ReadonlySet<string> = new Set([
+  'content',
+  'contents',
+  'delivery',
+  'destinations',
+  'due',
+  'events',
+  'gateway',
+  'grant',
+  'histories',
+  'history',
+  'intake',
+  'needs',
+  'once',
+  'parked',
+  'permits',
+  'sessions',
+  'site',
+  'wants',
+])

@@ -1,10 +1,14 @@
 /** What no single key can say: names that must exist, things that must not be there twice, files that must be readable. */
 import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { formatPath, type Problem, type YamlDocument } from '@sluice/runtime'
+import { SPOOL_NAMES } from '@sluice/contracts'
+import { type Address, formatAddress, formatPath, type Problem, type YamlDocument } from '@sluice/runtime'
+import { accountKey } from './aliases.ts'
 import { recipientsOf } from './config.ts'
 import { createDirectory } from './directory.ts'
 import type { WrittenConfig } from './schema.ts'
+import { toNetwork } from './schema-parts.ts'
+import { createTrusted } from './trusted-networks.ts'
 
 type Finding = { path: PropertyKey[]; message: string }
 type Check = (config: WrittenConfig) => Finding[]
@@ -34,9 +38,14 @@ const duplicates: Check = ({ domains, routes, accounts, listeners }) => [
     'listener',
   ),
   ...repeated(
-    accounts.map(({ address }) => address.toLowerCase()),
+    accounts.map(({ address }) => accountKey(address)),
     (i) => ['accounts', i, 'address'],
     'account',
+  ),
+  ...repeated(
+    listeners.map(({ listen }, i) => (listen.port === 0 ? `any port, ${i}` : formatAddress(listen))),
+    (i) => ['listeners', i, 'listen'],
+    'address',
   ),
   ...repeated(
     routes.flatMap(({ match }) => match),
@@ -60,6 +69,13 @@ const routesOfDomains: Check = ({ domains, routes }) =>
     const matched = route !== null || matches(routes, name)
     return matched ? [] : [{ path: ['domains', i], message: `expected a route for ${name}: name one here, or match it in one` }]
   })
+
+const namesOfRoutes: Check = ({ routes }) =>
+  routes.flatMap(({ name }, i): Finding[] =>
+    SPOOL_NAMES.has(name)
+      ? [{ path: ['routes', i, 'name'], message: `expected another name: the spool keeps its own data under ${name}` }]
+      : [],
+  )
 
 const hosts: Check = ({ routes }) =>
   routes.flatMap(({ type, hosts, auth, tls }, i): Finding[] => [
@@ -148,7 +164,7 @@ const targets: Check = (config) => {
   ])
 }
 
-const CHECKS: Check[] = [duplicates, routesOfDomains, hosts, schedules, accounts, listeners, targets]
+const CHECKS: Check[] = [duplicates, namesOfRoutes, routesOfDomains, hosts, schedules, accounts, listeners, targets]
 
 const unreadable = async (config: WrittenConfig, baseDir: string): Promise<Finding[]> => {
   const files: [PropertyKey[], string | null | undefined][] = [
@@ -188,13 +204,37 @@ export const checkConfig = async (config: WrittenConfig, document: YamlDocument,
     .toSorted((a, b) => a.line - b.line)
 }
 
+/** A large part of the Internet: more than one of 256 IPv4 addresses, or IPv6 beyond private networks. R-relay */
+const isBroad = (text: string): boolean => {
+  const network = toNetwork(text)
+  if (network === null) return false
+  const { ip, prefix, family } = network
+  if (family === 'ipv4') return prefix < 8
+  return (prefix < 16 && !/^f[cde]/i.test(ip)) || (prefix <= 96 && createTrusted([text])('8.8.8.8'))
+}
+
+/** Where mail for a route would come straight back in. */
+const isOurs = (host: string, port: number | null, listen: Address): boolean =>
+  port === listen.port &&
+  (host === listen.host || (/^(0\.0\.0\.0|::)$/.test(listen.host) && /^(127\.|::1$|localhost$)/.test(host)))
+
+const loops = ({ routes, listeners }: WrittenConfig): string[] =>
+  routes.flatMap(({ name, type, hosts }) =>
+    hosts.flatMap(({ host, port }) =>
+      listeners
+        .filter(({ listen }) => type === 'smtp' && isOurs(host, port ?? 25, listen))
+        .map((listener) => `routes: ${name} leads back to the listener ${listener.name}; its mail would go in circles`),
+    ),
+  )
+
 /** @param hostname as it will be used */
 export const warningsOf = (config: WrittenConfig, hostname: string): string[] => [
   ...(/^[^.\s]+(\.[^.\s]+)+$/.test(hostname)
     ? []
     : [`hostname: ${hostname} is no full domain name; other servers may refuse mail that it greets with`]),
-  ...(config.trustedNetworks.some((one) => /\/0$/.test(one))
-    ? ['trustedNetworks: holds the whole Internet; this is an open relay']
-    : []),
+  ...config.trustedNetworks
+    .filter(isBroad)
+    .map((one) => `trustedNetworks: ${one} holds the Internet, or a large part of it; this is an open relay`),
+  ...loops(config),
   ...(config.redis.requireDurable ? [] : ['redis.requireDurable: false; accepted mail can be lost with Redis']),
 ]

@@ -71,6 +71,7 @@ describe('a config with errors names file, line, key and what was expected', () 
       'domains[1].name',
       /once/,
     ],
+    ['a route with a name of the spool', 'routes: [{ name: delivery, type: mx }]\n', 1, 'routes[0].name', /another name/],
     ['a route twice', 'routes:\n  - { name: r, type: mx }\n  - { name: r, type: mx }\n', 3, 'routes[1].name', /each route once/],
     [
       'a pattern twice',
@@ -105,6 +106,20 @@ describe('a config with errors names file, line, key and what was expected', () 
       4,
       'domains[0].aliases.x',
       /does not/,
+    ],
+    [
+      'an account twice, once in quotes',
+      `${ROUTE}domains: [{ name: a.b, route: local }]\naccounts:\n  - { address: x@a.b }\n  - { address: '"X"@a.b' }\n`,
+      5,
+      'accounts[1].address',
+      /each account once/,
+    ],
+    [
+      'two listeners at one address',
+      'listeners:\n  - { name: a, listen: 127.0.0.1:25 }\n  - { name: b, listen: 127.0.0.1:25 }\n',
+      3,
+      'listeners[1].listen',
+      /each address once/,
     ],
     [
       'aliases in a circle',
@@ -176,8 +191,26 @@ routes: [{ name: up, type: smtp, hosts: ["h:25"], tls: verified, auth: { user: u
     expect((await loadText('hostname: mx.own.test\n')).warnings).toEqual([])
   })
 
-  it('the open relay is said out loud', async () => {
-    expect((await loadText('hostname: a.b\ntrustedNetworks: [0.0.0.0/0]\n')).warnings.join()).toContain('open relay')
+  it.each(['0.0.0.0/0', '0.0.0.0/1', '::/0', '2000::/3', '::ffff:0:0/96'])(
+    'R-relay: the open relay is said out loud, also as %s',
+    async (network) => {
+      expect((await loadText(`hostname: a.b\ntrustedNetworks: ["${network}"]\n`)).warnings.join()).toContain('open relay')
+    },
+  )
+
+  it('R-relay: private networks are no reason to warn', async () => {
+    const text =
+      'hostname: a.b\ntrustedNetworks: [10.0.0.0/8, "fc00::/7", "fe80::/10", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"]\n'
+    expect((await loadText(text)).warnings).toEqual([])
+  })
+
+  it('a route that leads back to a listener is a warning', async () => {
+    const text = (host: string) =>
+      `hostname: a.b\nlisteners: [{ name: in, listen: 2525 }]\nroutes: [{ name: up, type: smtp, hosts: ["${host}"] }]\n`
+    expect((await loadText(text('127.0.0.1:2525'))).warnings).toEqual([
+      expect.stringContaining('up leads back to the listener in'),
+    ])
+    expect((await loadText(text('127.0.0.1:2526'))).warnings).toEqual([])
   })
 })
 
