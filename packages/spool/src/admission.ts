@@ -57,6 +57,7 @@ const intakeArgs = (message: Accept, lane: number): (string | Buffer)[] => {
     envelope.id,
     encodeIntake({ envelope, content: ref, destinations }),
     inlineBytes(message),
+    message.once === true ? '1' : '0',
     String(names.length),
     ...names,
   ]
