@@ -12,8 +12,9 @@ export const readCertificate = async ({ certFile, keyFile }: Files): Promise<Cer
   return { cert, key }
 }
 
-const changedAt = async ({ certFile, keyFile }: Files): Promise<number> =>
-  Math.max(...(await Promise.all([stat(certFile), stat(keyFile)])).map(({ mtimeMs }) => mtimeMs))
+/** Says whether one of them is another file than before: also an older one, put in its place. */
+const stateOf = async ({ certFile, keyFile }: Files): Promise<string> =>
+  (await Promise.all([stat(certFile), stat(keyFile)])).map(({ ino, mtimeMs }) => `${ino} ${mtimeMs}`).join()
 
 export type CertificateWatch = {
   files: Files
@@ -25,12 +26,12 @@ export type CertificateWatch = {
 
 /** @returns a function to call at each connection: it looks whether the files have changed, at most every ten seconds, and never waits */
 export const createCertificateWatch = async ({ files, now, apply, onError }: CertificateWatch): Promise<() => void> => {
-  let known = await changedAt(files)
+  let known = await stateOf(files)
   let checkedAt = now()
   const check = async (): Promise<void> => {
-    const changed = await changedAt(files)
-    if (changed === known) return
-    known = changed
+    const state = await stateOf(files)
+    if (state === known) return
+    known = state
     apply(await readCertificate(files))
   }
   return () => {
