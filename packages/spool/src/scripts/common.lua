@@ -140,8 +140,8 @@ end
 
 -- Opens one more session for a destination unless something forbids it; then `due` says when to look again, unless an open
 -- session will see to it. Held destinations are not in `due`. An open session justifies another once more wait than it is
--- expected to take soon, or one has waited for half a second: it may be busy with a slow far end. Not when sessions enough to
--- take them all are still to start, nor while sessions wait for agents that are all busy.
+-- expected to take soon, or one has waited for half a second: it may be busy with a slow far end. Not while sessions wait for
+-- an agent and enough to take them all are still to start, nor while the agents are all busy.
 local function openSession(dest, now)
   local p = LANE .. ':' .. dest .. ':'
   local waiting = rcall('LLEN', p .. 'wait')
@@ -162,7 +162,7 @@ local function openSession(dest, now)
   local queued = rcall('LLEN', DELIVERY .. 'wait')
   local unstarted = sessions - rcall('LLEN', p .. 'active')
   local isServed = waiting <= sessions * grant.perSession and (queued > CROWD or oldestWaiting(p) > now - 500)
-  if sessions > 0 and (isServed or waiting <= unstarted) then
+  if sessions > 0 and (isServed or (queued > 0 and waiting <= unstarted)) then
     lookAgain(dest, now, 500, queued + rcall('ZCARD', DELIVERY .. 'delayed'))
     return 'enough'
   end
