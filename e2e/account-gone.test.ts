@@ -1,19 +1,16 @@
 /** An account that existed when its mail was taken, and is gone when it is to be delivered. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { awaitMails, mailsOf } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { useSluice, useSpool } from './support/scene.ts'
 
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
+const sluice = useSluice(
+  () => `
+trustedNetworks: []
 domains: [{ name: own.test, route: local }]
 accounts:
   - { address: anna@own.test }
@@ -21,13 +18,8 @@ accounts:
   - { address: clara@own.test, quota: 2KiB }
 routes: [{ name: local, type: local }]
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 it('R-gone: over quota the mail waits', async () => {
   const id = await submit(sluice.smtpPort, { from: 'anna@own.test', to: ['clara@own.test'], body: 'x'.repeat(900) })

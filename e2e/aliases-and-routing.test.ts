@@ -1,26 +1,24 @@
 /** Who gets the mail, and which way it goes: aliases, catch-all, tags, postmaster; wildcard routes, order and weight of hosts. */
-import { type FarEnd, freePort, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { freePort } from '@sluice/testkit'
+import { expect, it } from 'vitest'
 import { submit, submitRaw } from './support/client.ts'
-import { type Sluice, startSluice } from './support/gateway.ts'
 import { mailsOf } from './support/maildir.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
-const NAMES = ['exact', 'wild', 'deep', 'rest', 'heavy', 'light', 'second'] as const
-
-let fars: Record<(typeof NAMES)[number], FarEnd>
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  const started = await Promise.all(NAMES.map(async (name) => [name, await startFarEnd()] as const))
-  fars = Object.fromEntries(started) as typeof fars
-  const host = (name: keyof typeof fars): string => `"127.0.0.1:${fars[name].port}"`
-  const weighted = (name: keyof typeof fars, weight: number): string =>
-    `{ host: 127.0.0.1, port: ${fars[name].port}, weight: ${weight} }`
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const fars = {
+  exact: useFarEnd(),
+  wild: useFarEnd(),
+  deep: useFarEnd(),
+  rest: useFarEnd(),
+  heavy: useFarEnd(),
+  light: useFarEnd(),
+  second: useFarEnd(),
+}
+const host = (name: keyof typeof fars): string => `"127.0.0.1:${fars[name].port}"`
+const weighted = (name: keyof typeof fars, weight: number): string =>
+  `{ host: 127.0.0.1, port: ${fars[name].port}, weight: ${weight} }`
+const sluice = useSluice(
+  async () => `
 domains:
   - name: own.test
     route: local
@@ -41,19 +39,13 @@ routes:
 # Every message dials anew, so that the weights show.
 delivery: { idleConnection: 0s }
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await Promise.all(Object.values(fars ?? {}).map((far) => far.stop()))
-})
+)
+const spool = useSpool(sluice)
 
 /** Where a mail arrived, by its subject. */
 const arrivals = async (subject: string): Promise<string[]> => {
-  const remote = NAMES.flatMap((name) =>
-    fars[name].messages
+  const remote = Object.entries(fars).flatMap(([name, far]) =>
+    far.messages
       .filter(({ content }) => content.includes(`Subject: ${subject}\r\n`))
       .flatMap(({ recipients }) => recipients.map(({ address }) => `${name} ${address}`)),
   )

@@ -1,32 +1,19 @@
 /** An attempt counts from before the far end is dialled: an agent that dies in the midst of it cannot try for ever. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { eventually } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const HOUR = 3_600_000
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd({ silentAt: 'greeting' })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd({ silentAt: 'greeting' })
+const sluice = useSluice(
+  () => `
 shutdownGrace: 5s
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 it('R-attempt-first: the attempt is recorded while nobody has spoken yet, and stands when the delivery-agent dies', async () => {
   const id = await submit(sluice.smtpPort, { from: 'anna@client.test', to: ['ok@far.test'] })

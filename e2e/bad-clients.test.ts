@@ -3,37 +3,24 @@ import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import type { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { eventually, startSluice } from './support/gateway.ts'
 import { openSmtp, type Smtp, startLoad } from './support/load.ts'
-import { openDescriptors, ownRedis, peakMemory } from './support/processes.ts'
+import { openDescriptors, peakMemory } from './support/processes.ts'
+import { allTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const PER_CLIENT = 220
 const MIB = 2 ** 20
 
-let far: FarEnd
-let sluice: Sluice
-let redis: Redis
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 content: { store: redis, threshold: 64KiB }
 limits: { connectionsPerClient: ${PER_CLIENT}, idle: 5s, session: 12s, errors: 10 }
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 `,
-  })
-  redis = await ownRedis(sluice.folder)
-})
-afterAll(async () => {
-  redis?.disconnect()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 /** All that a server says until it ends the connection; the bytes go out after its greeting. */
 const lastWords = (port: number, bytes: Uint8Array | string): Promise<string> =>
@@ -94,7 +81,7 @@ describe('clients that misbehave', () => {
   it.concurrent('R-451: who vanishes in DATA leaves nothing in Redis', async () => {
     const clients = await Promise.all(Array.from({ length: 20 }, (_, n) => inData(`vanish${n}@far.test`)))
     for (const client of clients) client.write(`Subject: x\r\n\r\n${`${'y'.repeat(76)}\r\n`.repeat(8000)}`)
-    const keys = (): Promise<string[]> => redis.keys('*content*')
+    const keys = (): Promise<string[]> => spool.redis.keys('*content*')
     await eventually('pieces of content', async () => (await keys()).length > 0)
     for (const client of clients) client.close()
     await eventually('nothing', async () => (await keys()).length === 0)

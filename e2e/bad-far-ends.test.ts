@@ -5,8 +5,9 @@
 import { createCertificate, type FarEnd, type FarEndOptions, type FarEndStage, startFarEnd } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { idOf } from './support/accounts.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { openSmtp } from './support/load.ts'
+import { useSluice } from './support/scene.ts'
 
 type Case = { name: string; options: FarEndOptions; tls?: 'required' }
 
@@ -28,26 +29,22 @@ const MOST_CONNECTIONS = 2
 
 const ends = new Map<string, FarEnd>()
 const ids = new Map<string, string>()
-let sluice: Sluice
 beforeAll(async () => {
   for (const { name, options } of CASES) ends.set(name, await startFarEnd(options))
-  const route = ({ name, tls = 'opportunistic' as const }: { name: string; tls?: string }) =>
-    `  - { name: ${name}, match: [${name}.test], type: smtp, hosts: ["127.0.0.1:${ends.get(name)?.port}"], tls: ${tls} }`
-  const timeouts = ['connect', 'greeting', 'ehlo', 'tls', 'mail', 'rcpt', 'data', 'block', 'dot'].map((step) => `${step}: 3s`)
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+})
+afterAll(async () => {
+  for (const end of ends.values()) await end.stop()
+})
+const timeouts = ['connect', 'greeting', 'ehlo', 'tls', 'mail', 'rcpt', 'data', 'block', 'dot'].map((step) => `${step}: 3s`)
+const route = ({ name, tls = 'opportunistic' as const }: { name: string; tls?: string }) =>
+  `  - { name: ${name}, match: [${name}.test], type: smtp, hosts: ["127.0.0.1:${ends.get(name)?.port}"], tls: ${tls} }`
+const sluice = useSluice(
+  () => `
 delivery: { timeouts: { ${timeouts.join(', ')} } }
 routes:
 ${CASES.map(route).join('\n')}
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  for (const end of ends.values()) await end.stop()
-})
+)
 
 /** One message to each, over one connection. */
 const sendToAll = async (): Promise<void> => {

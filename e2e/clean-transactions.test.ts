@@ -1,30 +1,17 @@
 /** Nothing of one message gets into another, and half a message never arrives as a whole one. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { eventually } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 content: { threshold: 4KiB }
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"], connections: 1 }]
+${allTo(far, 'connections: 1')}
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 const send = (to: string[], body: string): Promise<string> => submit(sluice.smtpPort, { from: '', to, body })
 

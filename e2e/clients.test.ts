@@ -1,26 +1,13 @@
 /** Clients that nobody here wrote hand in mail: each is told `queued as ID`, and its mail arrives as it was sent. */
 import { join } from 'node:path'
-import { type FarEnd, type FarEndMessage, startFarEnd } from '@sluice/testkit'
+import type { FarEndMessage } from '@sluice/testkit'
 import { createTransport } from 'nodemailer'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, runProgram, type Sluice, startSluice } from './support/gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { eventually, runProgram } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice } from './support/scene.ts'
 
-let far: FarEnd
-let sluice: Sluice
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
-`,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
-})
+const far = useFarEnd()
+const sluice = useSluice(() => allTo(far))
 
 const HEAD = [
   'From: Anna <sender@client.test>',

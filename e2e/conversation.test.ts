@@ -1,31 +1,17 @@
 /** What a client meets at the listener of a running gateway: names, limits, order, addresses. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit, submitRaw } from './support/client.ts'
-import { type Sluice, startSluice } from './support/gateway.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { allTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 import { openWire } from './support/wire.ts'
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
+${allTo(far)}
 limits: { size: 64KiB }
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 it('R-banner: the banner comes at once, and the own name stands in banner, EHLO, Received and Message-ID', async () => {
   const waits: number[] = []

@@ -1,34 +1,16 @@
 /** Payloads damaged in Redis: set aside, counted and shown, while everything else flows. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import type { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { idsAt } from './support/accounts.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { startLoad } from './support/load.ts'
-import { ownRedis } from './support/processes.ts'
+import { allTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const QUEUE = 'sluice{00}:far'
 const COUNT = 20
 
-let far: FarEnd
-let sluice: Sluice
-let redis: Redis
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
-`,
-  })
-  redis = await ownRedis(sluice.folder)
-})
-afterAll(async () => {
-  redis?.disconnect()
-  await sluice?.stop()
-  await far?.stop()
-})
+const far = useFarEnd()
+const sluice = useSluice(() => allTo(far))
+const spool = useSpool(sluice)
 
 describe('payloads that are not understood', () => {
   it('are parked, counted and shown; the others are delivered', async () => {
@@ -37,12 +19,12 @@ describe('payloads that are not understood', () => {
     await load.done
     const ids = load.messages.map(({ id }) => id ?? '')
     const [garbage = '', cut = '', later = '', hollow = '', short = '', ...whole] = ids
-    const data = async (id: string): Promise<string> => (await redis.hget(`${QUEUE}:${id}`, 'data')) ?? ''
-    await redis.hset(`${QUEUE}:${garbage}`, 'data', Buffer.from([0xff, 0x00, 0xfe, 0x7b]))
-    await redis.hset(`${QUEUE}:${cut}`, 'data', (await data(cut)).slice(0, 40))
-    await redis.hset(`${QUEUE}:${later}`, 'data', JSON.stringify({ ...JSON.parse(await data(later)), v: 99 }))
-    await redis.del(`${QUEUE}:${hollow}:content`)
-    await redis.set(`${QUEUE}:${short}:content`, 'Subject: cut\r\n\r\n')
+    const data = async (id: string): Promise<string> => (await spool.redis.hget(`${QUEUE}:${id}`, 'data')) ?? ''
+    await spool.redis.hset(`${QUEUE}:${garbage}`, 'data', Buffer.from([0xff, 0x00, 0xfe, 0x7b]))
+    await spool.redis.hset(`${QUEUE}:${cut}`, 'data', (await data(cut)).slice(0, 40))
+    await spool.redis.hset(`${QUEUE}:${later}`, 'data', JSON.stringify({ ...JSON.parse(await data(later)), v: 99 }))
+    await spool.redis.del(`${QUEUE}:${hollow}:content`)
+    await spool.redis.set(`${QUEUE}:${short}:content`, 'Subject: cut\r\n\r\n')
     const damaged = [garbage, cut, later, hollow, short]
 
     await sluice.cli('release', 'far')

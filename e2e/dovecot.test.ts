@@ -1,31 +1,24 @@
 /** Dovecot takes mail by LMTP from Sluice, and reads the Maildir that Sluice's own mailbox service writes. */
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Dovecot, startDovecot } from './support/dovecot.ts'
-import { eventually, runProgram, type Sluice, startSluice } from './support/gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { startDovecot } from './support/dovecot.ts'
+import { eventually, runProgram } from './support/gateway.ts'
+import { useSluice, useStarted } from './support/scene.ts'
 import { submit } from './support/wire.ts'
 
-let dovecot: Dovecot
-let sluice: Sluice
-beforeAll(async () => {
-  dovecot = await startDovecot({ users: { 'anna@dove.test': 'a', 'ben@dove.test': 'b', 'sender@dove.test': 'c' } })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const dovecot = useStarted(() =>
+  startDovecot({ users: { 'anna@dove.test': 'a', 'ben@dove.test': 'b', 'sender@dove.test': 'c' } }),
+)
+const sluice = useSluice(
+  () => `
 domains:
   - { name: own.test, route: local, postmaster: anna@own.test }
   - { name: dove.test, route: dove, recipients: any }
 accounts: [{ address: anna@own.test }]
 routes: [{ name: dove, type: lmtp, hosts: ["127.0.0.1:${dovecot.port}"] }]
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await dovecot?.stop()
-})
+)
 
 const content = [
   'From: <sender@dove.test>',

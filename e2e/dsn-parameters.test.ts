@@ -1,42 +1,28 @@
 /** What a sender asks for with NOTIFY, ORCPT, RET and ENVID: passed on where the far end knows it, answered by us where it does not. */
-import { DEFAULT_EXTENSIONS, type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { DEFAULT_EXTENSIONS } from '@sluice/testkit'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { mailsOf, watchMails } from './support/maildir.ts'
 import { type Notice, readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { routeTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const HOUR = 3_600_000
 
-let modern: FarEnd
-let plain: FarEnd
-let sluice: Sluice
-let spool: Spool
-let newMails: () => Promise<string[]>
-beforeAll(async () => {
-  modern = await startFarEnd()
-  plain = await startFarEnd({ extensions: DEFAULT_EXTENSIONS.filter((name) => name !== 'DSN') })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const modern = useFarEnd()
+const plain = useFarEnd({ extensions: DEFAULT_EXTENSIONS.filter((name) => name !== 'DSN') })
+const sluice = useSluice(
+  () => `
 domains: [{ name: own.test, route: local }]
 accounts: [{ address: anna@own.test }, { address: ben@own.test }]
 routes:
   - { name: local, type: local }
-  - { name: modern, match: [modern.test], type: smtp, hosts: ["127.0.0.1:${modern.port}"] }
-  - { name: plain, match: [plain.test], type: smtp, hosts: ["127.0.0.1:${plain.port}"] }
+${routeTo('modern', modern)}
+${routeTo('plain', plain)}
 `,
-  })
-  spool = await openSpool(sluice.folder)
-  newMails = watchMails(sluice.folder, 'anna@own.test')
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await Promise.all([modern?.stop(), plain?.stop()])
-})
+)
+const spool = useSpool(sluice)
+const newMails = watchMails(sluice, 'anna@own.test')
 
 /** Notices that have come since the last call. */
 const newNotices = async (): Promise<Notice[]> => (await newMails()).map(readNotice)

@@ -59,7 +59,7 @@ const withExample = async (
     spool = await openSpool(folder)
     await use({ folder, port, spool, gateway })
   } finally {
-    spool?.close()
+    spool?.stop()
     await gateway?.stop('SIGINT')
     await rm(folder, { recursive: true, force: true })
   }

@@ -2,35 +2,25 @@
  * An agent that stands still for longer than its locks, and then goes on as if nothing had been: its sessions have gone to another
  * agent, and whatever it still does is fenced.
  */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { idsAt, untilDelivered } from './support/accounts.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { startLoad } from './support/load.ts'
+import { allTo, useFarEnd, useSluice } from './support/scene.ts'
 
 const COUNT = 1500
 const CONNECTIONS = 10
 /** Longer than the lock of a session (15 s) and the look for stalled ones (5 s). */
 const FROZEN_MS = 22_000
 
-let far: FarEnd
-let sluice: Sluice
-beforeAll(async () => {
-  far = await startFarEnd({ delayMs: 2 })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd({ delayMs: 2 })
+const sluice = useSluice(
+  () => `
 schedules: { quick: { delays: [1s, 1s, 1s, 1m, 1m, 1m] } }
 schedule: quick
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"], connections: ${CONNECTIONS} }]
+${allTo(far, `connections: ${CONNECTIONS}`)}
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
-})
+)
 
 describe('the delivery-agent is frozen for longer than its locks', () => {
   it('loses nothing; twice goes out at most what was in its hands', async () => {

@@ -1,24 +1,19 @@
 /** Redis at its mark, Redis at its very end, and a disk at its mark: new mail waits outside, what is inside goes out, and then comes in again. */
 import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type FarEnd, startFarEnd, startRedis } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startRedis } from '@sluice/testkit'
+import { describe, expect, it } from 'vitest'
 import { idsAt, untilDelivered } from './support/accounts.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
 import { startLoad } from './support/load.ts'
+import { allTo, useFarEnd } from './support/scene.ts'
 
 const MIB = 2 ** 20
 
-let far: FarEnd
-beforeAll(async () => {
-  far = await startFarEnd()
-})
-afterAll(async () => far?.stop())
+const far = useFarEnd()
 
 const configWith = (more: string): string => `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 ${more}
 `
 

@@ -1,35 +1,16 @@
 /** The postmaster's verbs: hold, release, retry, queue; mail to other destinations flows meanwhile. */
 import { join } from 'node:path'
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, runProgram, type Sluice, startSluice } from './support/gateway.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { eventually, runProgram } from './support/gateway.ts'
+import { routesTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const BIN = join(import.meta.dirname, '..', 'bin', 'sluice')
 
-let one: FarEnd
-let two: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  ;[one, two] = [await startFarEnd(), await startFarEnd()]
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes:
-  - { name: one, match: [one.test], type: smtp, hosts: ["127.0.0.1:${one.port}"] }
-  - { name: two, match: [two.test], type: smtp, hosts: ["127.0.0.1:${two.port}"] }
-`,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await Promise.all([one?.stop(), two?.stop()])
-})
+const one = useFarEnd()
+const two = useFarEnd()
+const sluice = useSluice(() => routesTo({ one, two }))
+const spool = useSpool(sluice)
 
 const send = (...to: string[]): Promise<string> => submit(sluice.smtpPort, { from: 'anna@client.test', to })
 

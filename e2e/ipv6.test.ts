@@ -1,30 +1,22 @@
 /** Listeners on IPv6 and on both families at once, and a far end that has IPv6 only. */
-import { type FarEnd, freePort, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { freePort } from '@sluice/testkit'
+import { expect, it } from 'vitest'
+import { eventually } from './support/gateway.ts'
+import { useFarEnd, useSluice } from './support/scene.ts'
 import { openWire, submit } from './support/wire.ts'
 
-let far: FarEnd
+// Fails with EADDRNOTAVAIL on a machine whose loopback interface has no IPv6: the rule cannot be proven there.
+const far = useFarEnd({ host: '::1' })
 let v6Port: number
-let sluice: Sluice
-beforeAll(async () => {
-  // Fails with EADDRNOTAVAIL on a machine whose loopback interface has no IPv6: the rule cannot be proven there.
-  far = await startFarEnd({ host: '::1' })
+const sluice = useSluice(async () => {
   v6Port = await freePort()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
+  return `
 trustedNetworks: [127.0.0.1/32, "::1"]
 listeners:
   - { name: dual, listen: $SMTP }
   - { name: six, listen: "[::1]:${v6Port}" }
 routes: [{ name: far, match: ["*"], type: smtp, hosts: ["[::1]:${far.port}"] }]
-`,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
+`
 })
 
 const content = 'From: <sender@client.test>\r\nSubject: six\r\n\r\nA line\r\n'

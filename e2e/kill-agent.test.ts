@@ -1,34 +1,20 @@
 /** kill −9 of the delivery-agent in mid-flow, three times: its sessions go to the next one, and what was in transmission goes out again. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { idsAt, untilDelivered } from './support/accounts.ts'
-import { type Sluice, startSluice } from './support/gateway.ts'
 import { startLoad } from './support/load.ts'
+import { routesTo, useFarEnd, useSluice } from './support/scene.ts'
 
 const COUNT = 900
 const CONNECTIONS = 10
 
-let ends: FarEnd[]
-let sluice: Sluice
-beforeAll(async () => {
-  ends = [await startFarEnd(), await startFarEnd(), await startFarEnd()]
-  const route = (end: FarEnd, n: number) =>
-    `  - { name: far${n}, match: [far${n}.test], type: smtp, hosts: ["127.0.0.1:${end.port}"], connections: ${CONNECTIONS} }`
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const ends = [useFarEnd(), useFarEnd(), useFarEnd()] as const
+const sluice = useSluice(
+  () => `
 schedules: { quick: { delays: [1s, 1s, 1s, 1m, 1m, 1m] } }
 schedule: quick
-routes:
-${ends.map(route).join('\n')}
+${routesTo({ far0: ends[0], far1: ends[1], far2: ends[2] }, `connections: ${CONNECTIONS}`)}
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  for (const end of ends ?? []) await end.stop()
-})
+)
 
 describe('the delivery-agent is killed in mid-flow', () => {
   it('loses nothing; twice goes out at most what was in transmission', async () => {

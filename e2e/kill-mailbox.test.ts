@@ -1,31 +1,28 @@
 /** kill −9 of the mailbox in mid-flow: what it acknowledged is on disk, the rest comes again. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { idsInMaildir, untilDelivered } from './support/accounts.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { greets, startLoad } from './support/load.ts'
 import { killAndAwaitNext } from './support/processes.ts'
+import { useSluice } from './support/scene.ts'
 
 const COUNT = 1500
 const CONNECTIONS = 8
 const KILLS = [200, 600, 1000]
 
-let sluice: Sluice
-const folder = (): string => join(sluice.folder, 'mail', 'own.test', 'anna')
-beforeAll(async () => {
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
+const sluice = useSluice(
+  () => `
+trustedNetworks: []
 domains: [{ name: own.test, route: local }]
 accounts: [{ address: anna@own.test }]
 routes: [{ name: local, type: local, connections: ${CONNECTIONS} }]
 schedules: { patient: { delays: [10m, 10m, 10m, 10m, 10m, 10m] } }
 schedule: patient
 `,
-  })
-})
-afterAll(async () => sluice?.stop())
+)
+const folder = (): string => join(sluice.folder, 'mail', 'own.test', 'anna')
 
 describe('the mailbox is killed in mid-flow', () => {
   it('loses nothing; twice lies there at most what was being written', async () => {

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { eventually, startSluice } from './support/gateway.ts'
 import { openSmtp } from './support/load.ts'
 import { peakMemory } from './support/processes.ts'
+import { annaAndAllTo } from './support/scene.ts'
 
 const MIB = 2 ** 20
 const LINE = `${'0123456789abcdef'.repeat(4)}\r\n`
@@ -44,18 +45,7 @@ const fileContent = async (file: string): Promise<Buffer> => {
 }
 
 const passes = async (store: 'redis' | 'file', far: FarEnd): Promise<void> => {
-  const sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-content: { store: ${store} }
-domains: [{ name: own.test, route: local }]
-accounts: [{ address: anna@own.test }]
-routes:
-  - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
-  - { name: local, type: local }
-`,
-  })
+  const sluice = await startSluice({ config: `content: { store: ${store} }${annaAndAllTo(far)}` })
   try {
     const before = far.messages.length
     await Promise.all([sendLarge(sluice.smtpPort, 'anna@own.test'), sendLarge(sluice.smtpPort, `${store}@far.test`)])

@@ -1,37 +1,22 @@
 /** LMTP: one reply for each recipient after the dot, and each counts by itself, also when the connection breaks half-way. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { awaitMails } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { ANNA, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const HOUR = 3_600_000
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd({ protocol: 'lmtp' })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-domains: [{ name: own.test, route: local }]
-accounts: [{ address: anna@own.test }]
+const far = useFarEnd({ protocol: 'lmtp' })
+const sluice = useSluice(
+  () => `${ANNA}
 routes:
   - { name: local, type: local }
   - { name: backend, match: [far.test], type: lmtp, hosts: ["127.0.0.1:${far.port}"] }
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 const takenBy = (id: string): (string | undefined)[] =>
   far.messages.filter(({ content }) => content.includes(`id ${id}`)).map(({ recipients }) => recipients[0]?.address)

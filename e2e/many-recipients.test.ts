@@ -1,38 +1,24 @@
 /** One mail to many recipients over several destinations, with mixed outcomes: each gets it once, and each failure is told once. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { FarEnd } from '@sluice/testkit'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { type Sluice, startSluice } from './support/gateway.ts'
 import { mailsOf } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
-let fars: FarEnd[]
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  fars = await Promise.all([startFarEnd(), startFarEnd(), startFarEnd()])
-  const routes = fars.map(
-    ({ port }, n) => `  - { name: far-${n}, match: [far${n}.test], type: smtp, hosts: ["127.0.0.1:${port}"] }`,
-  )
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const fars = [useFarEnd(), useFarEnd(), useFarEnd()]
+const route = ({ port }: FarEnd, n: number): string =>
+  `  - { name: far-${n}, match: [far${n}.test], type: smtp, hosts: ["127.0.0.1:${port}"] }`
+const sluice = useSluice(
+  () => `
 domains: [{ name: own.test, route: local }]
 accounts: [{ address: sender@own.test }, { address: anna@own.test }, { address: ben@own.test }]
 routes:
   - { name: local, type: local }
-${routes.join('\n')}
+${fars.map(route).join('\n')}
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await Promise.all((fars ?? []).map((far) => far.stop()))
-})
+)
+const spool = useSpool(sluice)
 
 const recipientsAt = (far: FarEnd | undefined): string[][] =>
   far?.messages.map(({ recipients }) => recipients.map(({ address }) => address)) ?? []

@@ -1,11 +1,12 @@
 /** Mail to whom the DNS names, on port 25, with a name server of the scenario's own. */
-import { type FarEnd, startDns, startFarEnd, type TestDns } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type FarEnd, startDns, startFarEnd } from '@sluice/testkit'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually, startSluice } from './support/gateway.ts'
 import { mailsOf, watchMails } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { useSluice, useSpool, useStarted } from './support/scene.ts'
+import { openSpool } from './support/spool.ts'
 
 /** Addresses that no other program uses: MX hosts listen on port 25 and no other. */
 const ADDRESS = { one: '127.25.0.1', two: '127.25.0.2', three: '127.25.0.3', nobody: '127.25.0.9' }
@@ -28,42 +29,29 @@ const RECORDS = {
   'loop.test': ['MX 10 MX.sluice.test.', 'MX 20 two.mx.test.'],
 }
 
-let fars: Record<'one' | 'two' | 'three', FarEnd>
-let dns: TestDns
-let sluice: Sluice
-let spool: Spool
-let newMails: () => Promise<string[]>
-
 const onPort25 = (host: string): Promise<FarEnd> =>
   startFarEnd({ host, port: 25 }).catch((cause: unknown) => {
     throw new Error(`MX delivery goes to port 25, and ${host}:25 cannot be listened on here: this scenario needs root`, { cause })
   })
 
-beforeAll(async () => {
-  fars = { one: await onPort25(ADDRESS.one), two: await onPort25(ADDRESS.two), three: await onPort25(ADDRESS.three) }
-  dns = await startDns(RECORDS, ['broken.example'])
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const fars = {
+  one: useStarted(() => onPort25(ADDRESS.one)),
+  two: useStarted(() => onPort25(ADDRESS.two)),
+  three: useStarted(() => onPort25(ADDRESS.three)),
+}
+const dns = useStarted(() => startDns(RECORDS, ['broken.example']))
+const configWith = (more: string): string => `
 domains: [{ name: own.example, route: local }]
 accounts: [{ address: anna@own.example }]
 routes:
   - { name: local, type: local }
   - { name: internet, match: ["*"], type: mx }
-delivery: { allowPrivateMx: true, idleConnection: 0s, timeouts: { connect: 5s } }
 resolver: { servers: ["${dns.server.host}:${dns.server.port}"] }
-`,
-  })
-  spool = await openSpool(sluice.folder)
-  newMails = watchMails(sluice.folder, 'anna@own.example')
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await dns?.stop()
-  await Promise.all(Object.values(fars ?? {}).map((far) => far.stop()))
-})
+${more}
+`
+const sluice = useSluice(() => configWith('delivery: { allowPrivateMx: true, idleConnection: 0s, timeouts: { connect: 5s } }'))
+const spool = useSpool(sluice)
+const newMails = watchMails(sluice, 'anna@own.example')
 
 const send = (to: string): Promise<string> => submit(sluice.smtpPort, { from: 'anna@own.example', to: [to] })
 
@@ -137,18 +125,7 @@ it('R-mx: a name server that fails means 4.4.3 and another try', async () => {
 })
 
 it('R-mx: private and loopback addresses are refused unless allowed', async () => {
-  const strict = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-domains: [{ name: own.example, route: local }]
-accounts: [{ address: anna@own.example }]
-routes:
-  - { name: local, type: local }
-  - { name: internet, match: ["*"], type: mx }
-resolver: { servers: ["${dns.server.host}:${dns.server.port}"] }
-`,
-  })
+  const strict = await startSluice({ config: configWith('') })
   const inside = await openSpool(strict.folder)
   try {
     await submit(strict.smtpPort, { from: 'anna@own.example', to: ['strict@preferred.test'] })
@@ -157,7 +134,7 @@ resolver: { servers: ["${dns.server.host}:${dns.server.port}"] }
     expect(notices.map(told)).toEqual([['strict@preferred.test failed 5.4.4']])
     expect(takers('strict@preferred.test')).toEqual([])
   } finally {
-    inside.close()
+    inside.stop()
     await strict.stop()
   }
 })

@@ -1,34 +1,20 @@
 /** Mail from the null reverse-path that cannot be delivered makes no mail: nobody answers a notice. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { type Sluice, startSluice } from './support/gateway.ts'
 import { mailsOf } from './support/maildir.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 domains: [{ name: own.test, route: local, postmaster: anna@own.test }]
 accounts: [{ address: anna@own.test }]
 routes:
   - { name: local, type: local }
   - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 it('R-null: mail from <> is taken and delivered; when it is refused, it is a double bounce and no notice', async () => {
   await submit(sluice.smtpPort, { from: '', to: ['ok@far.test'] })

@@ -2,8 +2,9 @@
 import { type Envelope, newMessageId, type Outcome, type Recipient } from '@sluice/contracts'
 import { buildNotice, type NoticeInput, type RecipientResult } from '@sluice/dsn'
 import { expire, judge, parseReply } from '@sluice/smtp'
-import { beforeAll, expect, it } from 'vitest'
-import { type Python, preparePython, runPython } from './tools/python.ts'
+import { expect, it } from 'vitest'
+import { usePython } from './support/scene.ts'
+import { runPython } from './tools/python.ts'
 
 type Reading = {
   type: string
@@ -18,10 +19,7 @@ type Reading = {
   temporary: string[]
 }
 
-let python: Python
-beforeAll(async () => {
-  python = await preparePython()
-}, 300_000)
+const python = usePython()
 
 const host = 'mx.example.org'
 const at = Date.UTC(2026, 10, 22, 12, 0, 0)

@@ -1,41 +1,26 @@
 /** Some recipients of a mail are refused, or put off, or too many at once: each has its own outcome, and nobody gets the mail twice. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { FarEnd } from '@sluice/testkit'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { awaitMails, mailsOf } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { ANNA, routeTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const HOUR = 3_600_000
 
-let far: FarEnd
-let narrow: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  narrow = await startFarEnd({ maxRecipients: 3 })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-domains: [{ name: own.test, route: local }]
-accounts: [{ address: anna@own.test }]
+const far = useFarEnd()
+const narrow = useFarEnd({ maxRecipients: 3 })
+const sluice = useSluice(
+  () => `${ANNA}
 routes:
   - { name: local, type: local }
-  - { name: narrow, match: [narrow.test], type: smtp, hosts: ["127.0.0.1:${narrow.port}"] }
-  - { name: few, match: [few.test], type: smtp, hosts: ["127.0.0.1:${far.port}"], maxRecipients: 2 }
+${routeTo('narrow', narrow)}
+${routeTo('few', far, 'maxRecipients: 2')}
   - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await Promise.all([far?.stop(), narrow?.stop()])
-})
+)
+const spool = useSpool(sluice)
 
 const takenBy = (end: FarEnd, id: string): string[][] =>
   end.messages

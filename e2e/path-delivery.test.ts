@@ -1,11 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type MailPath, startPath } from './support/path.ts'
+import { describe, expect, it } from 'vitest'
+import { startPath } from './support/path.ts'
+import { useStarted } from './support/scene.ts'
 
-let path: MailPath
-beforeAll(async () => {
-  path = await startPath({ farEnd: { slowMs: 2500 } })
-})
-afterAll(() => path.stop())
+const path = useStarted(() => startPath({ farEnd: { slowMs: 2500 } }))
 
 const ids = (count: number, send: (i: number) => Promise<string>): Promise<string[]> =>
   Promise.all(Array.from({ length: count }, (_, i) => send(i)))

@@ -1,12 +1,9 @@
 import type { Recipient } from '@sluice/contracts'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, startPath } from './support/path.ts'
+import { describe, expect, it } from 'vitest'
+import { HOUR, startPath } from './support/path.ts'
+import { useStarted } from './support/scene.ts'
 
-let path: MailPath
-beforeAll(async () => {
-  path = await startPath({ farEnd: { extensions: ['PIPELINING', '8BITMIME', 'ENHANCEDSTATUSCODES'] } })
-})
-afterAll(() => path.stop())
+const path = useStarted(() => startPath({ farEnd: { extensions: ['PIPELINING', '8BITMIME', 'ENHANCEDSTATUSCODES'] } }))
 
 const sent = async (to: (string | Recipient)[], from?: string): Promise<string> => {
   const id = await path.send({ to, ...(from === undefined ? {} : { from }) })

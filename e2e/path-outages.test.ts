@@ -5,16 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '@sluice/testkit'
 import { describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, type PathOptions, startPath } from './support/path.ts'
-
-const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
-  const path = await startPath(options)
-  try {
-    await use(path)
-  } finally {
-    await path.stop()
-  }
-}
+import { HOUR, type MailPath, withPath } from './support/path.ts'
 
 const expectOnce = (path: MailPath, ids: string[]): void => {
   for (const id of ids) expect(path.got(path.far, id).length, id).toBe(1)

@@ -1,16 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FarEndMessage } from '@sluice/testkit'
 import { describe, expect, it } from 'vitest'
-import { type MailPath, type PathOptions, startPath } from './support/path.ts'
+import { withPath } from './support/path.ts'
 
-const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
-  const path = await startPath(options)
-  try {
-    await use(path)
-  } finally {
-    await path.stop()
-  }
-}
 const startsOf = (messages: FarEndMessage[]): number[] => messages.map(({ startedAt }) => startedAt).sort((a, b) => a - b)
 const gapsOf = (times: number[]): number[] => times.slice(1).map((at, i) => at - times[i]!)
 

@@ -1,11 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, startPath } from './support/path.ts'
+import { describe, expect, it } from 'vitest'
+import { HOUR, startPath } from './support/path.ts'
+import { useStarted } from './support/scene.ts'
 
-let path: MailPath
-beforeAll(async () => {
-  path = await startPath()
-})
-afterAll(() => path.stop())
+const path = useStarted(() => startPath())
 
 const hoursOf = (id: string, name: string): number[] => {
   const lines = path.events(name, id)

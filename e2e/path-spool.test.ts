@@ -3,16 +3,8 @@ import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createTidying, createTrace } from '@sluice/spool'
 import { describe, expect, it } from 'vitest'
-import { HOUR, type MailPath, type PathOptions, startPath } from './support/path.ts'
+import { HOUR, withPath } from './support/path.ts'
 
-const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
-  const path = await startPath(options)
-  try {
-    await use(path)
-  } finally {
-    await path.stop()
-  }
-}
 const LARGE = Buffer.from(`Subject: large\r\n\r\n${'ten bytes.\r\n'.repeat(58_000)}`)
 const filesIn = async (folder: string): Promise<string[]> =>
   (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name)

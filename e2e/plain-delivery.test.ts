@@ -1,28 +1,18 @@
 /** A mail comes in by SMTP and goes out to a far end and to a local folder; its ID is everywhere. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { eventually } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice } from './support/scene.ts'
 
-let far: FarEnd
-let sluice: Sluice
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 domains: [{ name: own.test, route: local, postmaster: anna@own.test }]
 accounts: [{ address: anna@own.test }]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
-})
+)
 
 describe('plain delivery', () => {
   it('R-id: the ID of the reply stands in Received, in the log and in trace', async () => {

@@ -2,31 +2,32 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createCertificate, type FarEnd, startFarEnd, startPostfix, type TestPostfix } from '@sluice/testkit'
+import { createCertificate, startPostfix } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, runProgram, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually, runProgram } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice, useStarted } from './support/scene.ts'
 
 let folder: string
-let far: FarEnd
-let sluice: Sluice
-let postfix: TestPostfix
+let ca: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'))
-  const { cert, key, ca } = await createCertificate()
-  await writeFile(join(folder, 'cert.pem'), cert)
-  await writeFile(join(folder, 'key.pem'), key)
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+  const certificate = await createCertificate()
+  await writeFile(join(folder, 'cert.pem'), certificate.cert)
+  await writeFile(join(folder, 'key.pem'), certificate.key)
+  ca = certificate.ca
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 listeners:
   - { name: smtp, listen: "127.0.0.1:$SMTP", tls: { certFile: ${folder}/cert.pem, keyFile: ${folder}/key.pem } }
 domains: [{ name: own.test, route: far, aliases: { anna: anna@far.test }, postmaster: anna@far.test }]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 `,
-  })
-  postfix = await startPostfix({
+)
+const postfix = useStarted(() =>
+  startPostfix({
     parameters: {
       relayhost: `[127.0.0.1]:${sluice.smtpPort}`,
       smtp_tls_security_level: 'verify',
@@ -37,14 +38,8 @@ routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"]
       smtp_connection_cache_destinations: 'static:all',
     },
     files: { 'ca.pem': ca },
-  })
-})
-afterAll(async () => {
-  await postfix?.stop()
-  await sluice?.stop()
-  await far?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+  }),
+)
 
 const sendmail = async (input: string, ...args: string[]): Promise<void> => {
   const { code, stderr } = await runProgram('/usr/sbin/sendmail', ['-C', postfix.config, ...args], { input })

@@ -4,41 +4,40 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createCertificate } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Dovecot, startDovecot } from './support/dovecot.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { startDovecot } from './support/dovecot.ts'
+import { eventually } from './support/gateway.ts'
 import { fromLine, type MailPostfix, startMailPostfix } from './support/postfix-mail.ts'
+import { useSluice, useStarted } from './support/scene.ts'
 import { submit } from './support/wire.ts'
 
 const USERS = ['anna', 'ben', 'carl', 'sender', 'dots', 'eight', 'long', 'jürgen']
 const SIZE_LIMIT = 1_000_000
 
 let secrets: string
-let dovecot: Dovecot
-let plain: MailPostfix
-let strict: MailPostfix
-let sluice: Sluice
+let files: Record<string, string>
 beforeAll(async () => {
   secrets = await mkdtemp(join(tmpdir(), 'sluice-secrets-'))
   await writeFile(join(secrets, 'password'), 'sesame and a space\n')
-  dovecot = await startDovecot({ users: { relay: 'sesame and a space' } })
   const certificate = await createCertificate()
-  const files = { 'tls.pem': certificate.cert, 'tls.key': certificate.key }
-  const tls = {
-    smtpd_tls_cert_file: '$FOLDER/config/tls.pem',
-    smtpd_tls_key_file: '$FOLDER/config/tls.key',
-    smtpd_tls_received_header: 'yes',
-  }
-  plain = await startMailPostfix(
-    'far.test',
-    USERS,
-    { ...tls, smtpd_tls_security_level: 'may', message_size_limit: String(SIZE_LIMIT) },
-    files,
-  )
-  strict = await startMailPostfix(
+  files = { 'tls.pem': certificate.cert, 'tls.key': certificate.key }
+})
+afterAll(() => rm(secrets, { recursive: true, force: true }))
+
+const TLS = {
+  smtpd_tls_cert_file: '$FOLDER/config/tls.pem',
+  smtpd_tls_key_file: '$FOLDER/config/tls.key',
+  smtpd_tls_received_header: 'yes',
+}
+const dovecot = useStarted(() => startDovecot({ users: { relay: 'sesame and a space' } }))
+const plain = useStarted(() =>
+  startMailPostfix('far.test', USERS, { ...TLS, smtpd_tls_security_level: 'may', message_size_limit: String(SIZE_LIMIT) }, files),
+)
+const strict = useStarted(() =>
+  startMailPostfix(
     'strict.test',
     USERS,
     {
-      ...tls,
+      ...TLS,
       smtpd_tls_security_level: 'encrypt',
       smtpd_tls_auth_only: 'yes',
       smtpd_hard_error_limit: '3',
@@ -50,11 +49,10 @@ beforeAll(async () => {
       smtpd_relay_restrictions: 'permit_sasl_authenticated, reject',
     },
     files,
-  )
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+  ),
+)
+const sluice = useSluice(
+  () => `
 routes:
   - { name: plain, match: [far.test], type: smtp, hosts: ["127.0.0.1:${plain.port}"] }
   - name: strict
@@ -64,13 +62,7 @@ routes:
     hosts: ["127.0.0.1:${strict.port}"]
     auth: { user: relay, passwordFile: ${secrets}/password }
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await Promise.all([plain?.stop(), strict?.stop(), dovecot?.stop()])
-  await rm(secrets, { recursive: true, force: true })
-})
+)
 
 const HEAD = [
   'From: <sender@far.test>',

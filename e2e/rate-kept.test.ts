@@ -1,33 +1,18 @@
 /** A rate is kept, evenly, by any number of delivery-agents: for one destination over a minute, and for the whole gateway. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Agent, startAgent } from './support/agent.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { startAgent } from './support/agent.ts'
+import { eventually } from './support/gateway.ts'
 import { startLoad } from './support/load.ts'
+import { routesTo, useFarEnd, useSluice, useStarted } from './support/scene.ts'
 
-let fars: FarEnd[] = []
-let paced: Sluice
-let capped: Sluice
-let agents: Agent[] = []
-beforeAll(async () => {
-  // The first takes its time, so that a rate of ten a second needs several sessions at once.
-  fars = await Promise.all([startFarEnd({ slowMs: 400 }), startFarEnd(), startFarEnd()])
-  const [slow, one, two] = fars.map(({ port }) => `type: smtp, hosts: ["127.0.0.1:${port}"]`)
-  const start = (rest: string): Promise<Sluice> =>
-    startSluice({ config: `\nhostname: mx.sluice.test\ntrustedNetworks: [127.0.0.1/32]\n${rest}` })
-  ;[paced, capped] = await Promise.all([
-    start(`routes: [{ name: slow, match: ["*"], rate: 600/min, ${slow} }]`),
-    start(
-      `spooler: { rate: 20/s }\nroutes: [{ name: one, match: [one.test], ${one} }, { name: two, match: [two.test], ${two} }]`,
-    ),
-  ])
-  agents = await Promise.all([startAgent(paced.folder), startAgent(capped.folder)])
-})
-afterAll(async () => {
-  await Promise.all(agents.map((agent) => agent.stop()))
-  await Promise.all([paced?.stop(), capped?.stop()])
-  await Promise.all(fars.map((far) => far.stop()))
-})
+// The first takes its time, so that a rate of ten a second needs several sessions at once.
+const slow = useFarEnd({ slowMs: 400 })
+const one = useFarEnd()
+const two = useFarEnd()
+const paced = useSluice(() => routesTo({ slow }, 'rate: 600/min'))
+const capped = useSluice(() => `spooler: { rate: 20/s }\n${routesTo({ one, two })}`)
+const pacedAgent = useStarted(() => startAgent(paced.folder))
+useStarted(() => startAgent(capped.folder))
 
 /** How many arrived in each second after the first arrival. */
 const perSecond = (arrivals: readonly number[], seconds: number): number[] => {
@@ -53,14 +38,13 @@ describe.concurrent('rates', () => {
     const SECONDS = 60
     const load = startLoad({ port: paced.smtpPort, count: 660, to: (n) => `slow+${n}@slow.test` })
     await load.done
-    const arrivals = (): number[] => fars[0]?.messages.map(({ startedAt }) => startedAt) ?? []
+    const arrivals = (): number[] => slow.messages.map(({ startedAt }) => startedAt)
     await through(SECONDS, arrivals)
     const counts = perSecond(arrivals(), SECONDS)
     expect(sum(counts)).toBeGreaterThanOrEqual(570)
     expect(sum(counts)).toBeLessThanOrEqual(630)
     expect(counts.slice(1).filter((count) => count < 8 || count > 12)).toEqual([])
-    const second = agents[0]?.count('delivery') ?? 0
-    expect(second).toBeGreaterThan(0)
+    expect(pacedAgent.count('delivery')).toBeGreaterThan(0)
     expect(paced.events('delivery').length).toBeGreaterThan(0)
   })
 
@@ -68,12 +52,12 @@ describe.concurrent('rates', () => {
     const SECONDS = 15
     const load = startLoad({ port: capped.smtpPort, count: 400, to: (n) => `m${n}@${n % 2 === 0 ? 'one' : 'two'}.test` })
     await load.done
-    const arrivals = (): number[] => fars.slice(1).flatMap(({ messages }) => messages.map(({ startedAt }) => startedAt))
+    const arrivals = (): number[] => [one, two].flatMap(({ messages }) => messages.map(({ startedAt }) => startedAt))
     await through(SECONDS, arrivals)
     const counts = perSecond(arrivals(), SECONDS)
     expect(sum(counts)).toBeGreaterThanOrEqual(285)
     expect(sum(counts)).toBeLessThanOrEqual(315)
     expect(counts.slice(1).filter((count) => count < 16 || count > 24)).toEqual([])
-    for (const far of fars.slice(1)) expect(far.messages.length).toBeGreaterThan(0)
+    for (const far of [one, two]) expect(far.messages.length).toBeGreaterThan(0)
   })
 })

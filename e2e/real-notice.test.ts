@@ -1,31 +1,19 @@
 /** The notice of a running gateway, as it lies in its sender's folder, read by Mailman's bounce parser and Python's mail reader. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Sluice, startSluice } from './support/gateway.ts'
+import { expect, it } from 'vitest'
 import { awaitMails } from './support/maildir.ts'
+import { allTo, useFarEnd, usePython, useSluice } from './support/scene.ts'
 import { submit } from './support/wire.ts'
-import { type Python, preparePython, runPython } from './tools/python.ts'
+import { runPython } from './tools/python.ts'
 
-let python: Python
-let far: FarEnd
-let sluice: Sluice
-beforeAll(async () => {
-  python = await preparePython()
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const python = usePython()
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 domains: [{ name: own.test, route: local, postmaster: anna@own.test }]
 accounts: [{ address: anna@own.test }]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 `,
-  })
-}, 300_000)
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
-})
+)
 
 it('R-report: others read from a real notice who failed, why, and what was sent', async () => {
   const content = 'From: <anna@own.test>\r\nSubject: Hello\r\nMessage-ID: <1@client.test>\r\n\r\n.\r\n.. a line\r\n'

@@ -1,22 +1,12 @@
 /** Redis that is not there yet, or stands still: clients are put off, nobody gives up, and all goes on by itself. */
-import { type FarEnd, freePort, startFarEnd, startRedis } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort, startRedis } from '@sluice/testkit'
+import { describe, expect, it } from 'vitest'
 import { idsAt, untilDelivered } from './support/accounts.ts'
 import { eventually, startSluice } from './support/gateway.ts'
 import { greets, startLoad } from './support/load.ts'
-import { ownRedis } from './support/processes.ts'
+import { allTo, useFarEnd } from './support/scene.ts'
 
-let far: FarEnd
-beforeAll(async () => {
-  far = await startFarEnd()
-})
-afterAll(async () => far?.stop())
-
-const base = (): string => `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
-`
+const far = useFarEnd()
 
 describe('redis', () => {
   it('is away at the start: services wait, clients get 421, and it comes', async () => {
@@ -29,7 +19,7 @@ describe('redis', () => {
     }
     const [smtp, http] = [await freePort(), await freePort()]
     const starting = startSluice({
-      config: `${base()}
+      config: `${allTo(far)}
 redis: { url: "${redis.url}" }
 listeners: [{ name: smtp, listen: "127.0.0.1:${smtp}" }]
 http: { ports: { ingress: ${http}, spooler: 0, delivery-agent: 0, mailbox: 0 } }
@@ -55,8 +45,7 @@ http: { ports: { ingress: ${http}, spooler: 0, delivery-agent: 0, mailbox: 0 } }
   })
 
   it('R-451: stands still in mid-flow for longer than anybody waits: nothing is lost, nothing delivered twice', async () => {
-    const sluice = await startSluice({ config: base() })
-    const redis = await ownRedis(sluice.folder)
+    const sluice = await startSluice({ config: allTo(far) })
     try {
       const before = far.messages.length
       const load = startLoad({ port: sluice.smtpPort, count: 1500, to: (n) => `m${n}@far.test` })
@@ -73,7 +62,6 @@ http: { ports: { ingress: ${http}, spooler: 0, delivery-agent: 0, mailbox: 0 } }
       expect(unanswered).toBeLessThanOrEqual(sluice.events('duplicate-suspected').length)
       expect(await sluice.readyz('ingress')).toBe(200)
     } finally {
-      redis.disconnect()
       await sluice.stop()
     }
   })

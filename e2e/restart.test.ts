@@ -1,36 +1,28 @@
 /** A gateway that is stopped in order and started again: a full spool stays whole, and what is in hand is finished or handed back. */
 import { rm } from 'node:fs/promises'
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { idsAt, untilDelivered } from './support/accounts.ts'
 import { eventually, type Sluice, startSluice } from './support/gateway.ts'
 import { startLoad } from './support/load.ts'
 import { processesOf } from './support/processes.ts'
+import { allTo, useFarEnd } from './support/scene.ts'
 
 const COUNT = 2000
 
-let far: FarEnd
-let config: string
+const far = useFarEnd({ delayMs: 2 })
 let sluice: Sluice
 beforeAll(async () => {
-  far = await startFarEnd({ delayMs: 2 })
-  config = `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
-`
-  sluice = await startSluice({ config })
+  sluice = await startSluice({ config: allTo(far) })
 })
 afterAll(async () => {
   await sluice?.stop()
   if (sluice !== undefined) await rm(sluice.folder, { recursive: true, force: true })
-  await far?.stop()
 })
 
 const restart = async (signal: NodeJS.Signals): Promise<void> => {
   expect(await sluice.pause(signal)).toBe(0)
   expect(await processesOf(sluice.folder)).toEqual([])
-  sluice = await startSluice({ config, folder: sluice.folder })
+  sluice = await startSluice({ config: allTo(far), folder: sluice.folder })
 }
 
 describe('a gateway that is stopped and started again', () => {

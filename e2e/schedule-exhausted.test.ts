@@ -1,37 +1,16 @@
 /** A far end that says "not now" for ever: six attempts in ten hours and no others, then the notice. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually } from './support/gateway.ts'
 import { mailsOf } from './support/maildir.ts'
 import { readNotice, told } from './support/notice.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { annaAndAllTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const HOUR = 3_600_000
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd({ hostname: 'busy.far.test' })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-domains: [{ name: own.test, route: local }]
-accounts: [{ address: anna@own.test }]
-routes:
-  - { name: local, type: local }
-  - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
-`,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+const far = useFarEnd({ hostname: 'busy.far.test' })
+const sluice = useSluice(() => annaAndAllTo(far))
+const spool = useSpool(sluice)
 
 const tries = (address: string): number =>
   far.connections.flatMap(({ commands }) => commands).filter((line) => line.startsWith(`RCPT TO:<${address}>`)).length

@@ -2,10 +2,11 @@
  * SMTP smuggling, as published in 2023 (CVE-2023-51764 and its kin): content that one server takes for a line with a dot, and so
  * for the end, and another does not. Whatever is sent, Sluice and the Postfix behind it agree that it is one message or none.
  */
-import { startPostfix, type TestPostfix } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { type MailPostfix, startMailPostfix } from './support/postfix-mail.ts'
+import { startPostfix } from '@sluice/testkit'
+import { describe, expect, it } from 'vitest'
+import { eventually } from './support/gateway.ts'
+import { startMailPostfix } from './support/postfix-mail.ts'
+import { useSluice, useStarted } from './support/scene.ts'
 import { openWire } from './support/wire.ts'
 
 /** None of them is CRLF.CRLF. */
@@ -48,38 +49,18 @@ const send = async (port: number, content: string): Promise<{ reply: string | nu
   return { reply, inStep: goodbye?.startsWith('221') === true }
 }
 
-let behind: MailPostfix
-const gateways: Sluice[] = []
-/** A gateway that delivers to the Postfix behind, which splits at whatever it can (the defaults of that time). */
-const startGateway = async (bareLineFeeds: 'reject' | 'normalize'): Promise<Sluice> => {
-  const gateway = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+/** Postfix splits at whatever it can: the defaults of that time. */
+const OPEN = { smtpd_forbid_bare_newline: 'no', smtpd_forbid_unauth_pipelining: 'no', cleanup_replace_stray_cr_lf: 'no' }
+const behind = useStarted(() => startMailPostfix('far.test', ['anna'], OPEN))
+const configWith = (bareLineFeeds: 'reject' | 'normalize'): string => `
 bareLineFeeds: ${bareLineFeeds}
 routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${behind.port}"] }]
-`,
-  })
-  gateways.push(gateway)
-  return gateway
-}
-
-let strict: Sluice
-let normalizing: Sluice
-let inFront: TestPostfix
-beforeAll(async () => {
-  const open = { smtpd_forbid_bare_newline: 'no', smtpd_forbid_unauth_pipelining: 'no', cleanup_replace_stray_cr_lf: 'no' }
-  behind = await startMailPostfix('far.test', ['anna'], open)
-  ;[strict, normalizing] = await Promise.all([startGateway('reject'), startGateway('normalize')])
-  inFront = await startPostfix({
-    parameters: { ...open, relayhost: `[127.0.0.1]:${strict.smtpPort}`, relay_domains: 'far.test' },
-  })
-})
-afterAll(async () => {
-  await inFront?.stop()
-  for (const gateway of gateways) await gateway.stop()
-  await behind?.stop()
-})
+`
+const strict = useSluice(() => configWith('reject'))
+const normalizing = useSluice(() => configWith('normalize'))
+const inFront = useStarted(() =>
+  startPostfix({ parameters: { ...OPEN, relayhost: `[127.0.0.1]:${strict.smtpPort}`, relay_domains: 'far.test' } }),
+)
 
 const subjects = async (): Promise<string[]> =>
   (await behind.mails('anna', 0)).map((mail) => /^Subject: (.*)\r$/m.exec(mail.toString('latin1'))?.[1] ?? '').sort()

@@ -1,31 +1,18 @@
 /** Without a spooler mail is taken and held; it goes out once a spooler is there again. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { eventually } from './support/gateway.ts'
+import { useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 routes:
   - { name: one, match: [one.test], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
   - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
 `,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+)
+const spool = useSpool(sluice)
 
 const send = (...to: string[]): Promise<string> => submit(sluice.smtpPort, { from: 'anna@client.test', to })
 const states = async (ids: string[]): Promise<string[]> =>

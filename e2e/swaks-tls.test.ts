@@ -2,9 +2,10 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createCertificate, type FarEnd, freePort, startFarEnd, type TestCertificate } from '@sluice/testkit'
+import { createCertificate, freePort, type TestCertificate } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, type Result, runProgram, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually, type Result, runProgram } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice } from './support/scene.ts'
 import { openWire } from './support/wire.ts'
 
 const PASSWORD = 'sesame öffne dich'
@@ -12,9 +13,7 @@ const PASSWORD = 'sesame öffne dich'
 let folder: string
 let first: TestCertificate
 let second: TestCertificate
-let far: FarEnd
 let tlsPort: number
-let sluice: Sluice
 
 const useCertificate = async ({ cert, key }: TestCertificate): Promise<void> => {
   await writeFile(join(folder, 'cert.pem'), cert)
@@ -28,25 +27,22 @@ beforeAll(async () => {
   await useCertificate(first)
   await writeFile(join(folder, 'password'), `${PASSWORD}\n`)
   await writeFile(join(folder, 'ca.pem'), first.ca)
-  far = await startFarEnd()
   tlsPort = await freePort()
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const far = useFarEnd()
+const sluice = useSluice(() => {
   const tls = `tls: { certFile: ${folder}/cert.pem, keyFile: ${folder}/key.pem }, auth: optional`
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
+  return `
+trustedNetworks: []
 listeners:
   - { name: smtp, listen: "127.0.0.1:$SMTP", ${tls} }
   - { name: smtps, listen: "127.0.0.1:${tlsPort}", ${tls}, implicitTls: true }
 domains: [{ name: own.test, route: local, postmaster: anna@own.test }]
 accounts: [{ address: anna@own.test, passwordFile: ${folder}/password }]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
-`,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
-  await rm(folder, { recursive: true, force: true })
+${allTo(far)}
+`
 })
 
 /** swaks from anna to `to`; its exit code, and what was said. */

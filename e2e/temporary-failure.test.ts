@@ -1,35 +1,14 @@
 /** A far end that says "not now" once: the mail waits for its time by the schedule, arrives at the second attempt, and nobody hears of it. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { expect, it } from 'vitest'
+import { eventually } from './support/gateway.ts'
 import { mailsOf } from './support/maildir.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { annaAndAllTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const HOUR = 3_600_000
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-domains: [{ name: own.test, route: local }]
-accounts: [{ address: anna@own.test }]
-routes:
-  - { name: local, type: local }
-  - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
-`,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+const far = useFarEnd()
+const sluice = useSluice(() => annaAndAllTo(far))
+const spool = useSpool(sluice)
 
 it('R-classic: what is refused for now is tried again two hours later, and trace shows both attempts', async () => {
   const id = await sluice.send('tempfail-once@far.test', '--from', 'anna@own.test')

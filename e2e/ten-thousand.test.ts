@@ -1,30 +1,20 @@
 /** Ten thousand messages from Postfix's smtp-source through the gateway, each exactly once at the far end. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { idsAt } from './support/accounts.ts'
-import { eventually, runProgram, type Sluice, startSluice } from './support/gateway.ts'
+import { eventually, runProgram } from './support/gateway.ts'
+import { allTo, useFarEnd, useSluice } from './support/scene.ts'
 
 const COUNT = 10_000
 const SIZE_BYTES = 2048
 const CONNECTIONS = 20
 
-let far: FarEnd
-let sluice: Sluice
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const far = useFarEnd()
+const sluice = useSluice(
+  () => `
 history: { max: ${COUNT} }
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"], connections: ${CONNECTIONS} }]
+${allTo(far, `connections: ${CONNECTIONS}`)}
 `,
-  })
-})
-afterAll(async () => {
-  await sluice?.stop()
-  await far?.stop()
-})
+)
 
 describe('ten thousand messages', () => {
   it('arrive once each, under the IDs that their clients were told', async () => {

@@ -1,36 +1,15 @@
 /** What can be seen of a gateway: a message's life by its ID, the steps in the log, figures, health and readiness of each service. */
 import { EVENTS } from '@sluice/contracts'
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { submit, submitRaw } from './support/client.ts'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
-import { openSpool, type Spool } from './support/spool.ts'
+import { eventually } from './support/gateway.ts'
+import { annaAndAllTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
 
 const SERVICES = ['ingress', 'spooler', 'delivery-agent', 'mailbox'] as const
 
-let far: FarEnd
-let sluice: Sluice
-let spool: Spool
-beforeAll(async () => {
-  far = await startFarEnd()
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-domains: [{ name: own.test, route: local }]
-accounts: [{ address: anna@own.test }]
-routes:
-  - { name: local, type: local }
-  - { name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }
-`,
-  })
-  spool = await openSpool(sluice.folder)
-})
-afterAll(async () => {
-  spool?.close()
-  await sluice?.stop()
-  await far?.stop()
-})
+const far = useFarEnd()
+const sluice = useSluice(() => annaAndAllTo(far))
+const spool = useSpool(sluice)
 
 const send = (...to: string[]): Promise<string> => submit(sluice.smtpPort, { from: 'anna@own.test', to })
 const ask = async (service: string, path: string): Promise<{ status: number; text: string; type: string | null }> => {

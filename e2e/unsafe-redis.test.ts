@@ -1,24 +1,15 @@
 /** A Redis that could forget what it acknowledged gets no mail, unless the config says so. */
-import { type FarEnd, freePort, startFarEnd, startRedis, type TestRedis } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort, startRedis } from '@sluice/testkit'
+import { describe, expect, it } from 'vitest'
 import { eventually, startSluice } from './support/gateway.ts'
 import { greets } from './support/load.ts'
+import { allTo, useFarEnd, useStarted } from './support/scene.ts'
 
-let far: FarEnd
-let redis: TestRedis
-beforeAll(async () => {
-  far = await startFarEnd()
-  redis = await startRedis(['--appendonly', 'no'])
-})
-afterAll(async () => {
-  await redis?.stop()
-  await far?.stop()
-})
+const far = useFarEnd()
+const redis = useStarted(() => startRedis(['--appendonly', 'no']))
 
 const configWith = (more: string): string => `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
-routes: [{ name: far, match: ["*"], type: smtp, hosts: ["127.0.0.1:${far.port}"] }]
+${allTo(far)}
 ${more}
 `
 

@@ -1,10 +1,10 @@
 /** UTF-8 addresses and headers (RFC 6531) end to end: unharmed to whoever offers SMTPUTF8, never raw to whoever does not. */
-import { type FarEnd, startFarEnd } from '@sluice/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, type Sluice, startSluice } from './support/gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { eventually } from './support/gateway.ts'
 import { awaitMails, mailsOf } from './support/maildir.ts'
+import { useFarEnd, usePython, useSluice } from './support/scene.ts'
 import { submit } from './support/wire.ts'
-import { type Python, preparePython, runPython } from './tools/python.ts'
+import { runPython } from './tools/python.ts'
 
 type Reading = {
   parts: string[]
@@ -15,31 +15,18 @@ type Reading = {
   defects: string[]
 }
 
-let python: Python
-let modern: FarEnd
-let old: FarEnd
-let sluice: Sluice
-beforeAll(async () => {
-  python = await preparePython()
-  modern = await startFarEnd()
-  old = await startFarEnd({ extensions: ['PIPELINING', 'SIZE 1000000', '8BITMIME', 'DSN'] })
-  sluice = await startSluice({
-    config: `
-hostname: mx.sluice.test
-trustedNetworks: [127.0.0.1/32]
+const python = usePython()
+const modern = useFarEnd()
+const old = useFarEnd({ extensions: ['PIPELINING', 'SIZE 1000000', '8BITMIME', 'DSN'] })
+const sluice = useSluice(
+  () => `
 domains: [{ name: own.test, route: local, postmaster: anna@own.test }]
 accounts: [{ address: anna@own.test }, { address: jürgen@own.test }]
 routes:
   - { name: modern, match: [modern.test, bücher.test], type: smtp, hosts: ["127.0.0.1:${modern.port}"] }
   - { name: old, match: [old.test, käse.test], type: smtp, hosts: ["127.0.0.1:${old.port}"] }
 `,
-  })
-}, 300_000)
-afterAll(async () => {
-  await sluice?.stop()
-  await modern?.stop()
-  await old?.stop()
-})
+)
 
 const contentFrom = (from: string, subject: string): string =>
   [

@@ -71,12 +71,23 @@ const parseLog = (output: string): LogLine[] =>
     }
   })
 
-const HTTP = '\nhttp: { ports: { ingress: 0, spooler: 0, delivery-agent: 0, mailbox: 0 } }\n'
+const DEFAULTS = [
+  'hostname: mx.sluice.test',
+  'trustedNetworks: [127.0.0.1/32]',
+  'listeners: [{ name: smtp, listen: "127.0.0.1:$SMTP" }]',
+  'mailbox: { listen: "127.0.0.1:$LMTP" }',
+  'http: { ports: { ingress: 0, spooler: 0, delivery-agent: 0, mailbox: 0 } }',
+]
+const keyOf = (line: string): string => line.slice(0, line.indexOf(':') + 1)
+const completed = (config: string): string => {
+  const keys = new Set(config.split('\n').map(keyOf))
+  return [config, ...DEFAULTS.filter((line) => !keys.has(keyOf(line))), ''].join('\n')
+}
 
 export type StartOptions = {
   /**
-   * The config, YAML. `$SMTP` stands for the port of the listener, `$LMTP` for the mailbox's. A section `http` with free ports is
-   * added unless it has one, and a listener on `127.0.0.1:$SMTP` unless it has one.
+   * The config, YAML. `$SMTP` stands for the port of the listener, `$LMTP` for the mailbox's. What it leaves out is added: the name
+   * mx.sluice.test, trust in 127.0.0.1, a listener on `127.0.0.1:$SMTP`, a mailbox on `$LMTP`, and a section `http` with free ports.
    */
   config: string
   args?: string[]
@@ -90,12 +101,7 @@ export type Sluice = Awaited<ReturnType<typeof startSluice>>
 export const startSluice = async (options: StartOptions) => {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'sluice-e2e-')))
   const [smtpPort, lmtpPort] = [await freePort(), await freePort()]
-  const listeners = /^listeners:/m.test(options.config) ? '' : '\nlisteners: [{ name: smtp, listen: "127.0.0.1:$SMTP" }]'
-  const mailbox = /^mailbox:/m.test(options.config) ? '' : '\nmailbox: { listen: "127.0.0.1:$LMTP" }'
-  const http = /^http:/m.test(options.config) ? '' : HTTP
-  const text = `${options.config}${listeners}${mailbox}${http}`
-    .replaceAll('$SMTP', String(smtpPort))
-    .replaceAll('$LMTP', String(lmtpPort))
+  const text = completed(options.config).replaceAll('$SMTP', String(smtpPort)).replaceAll('$LMTP', String(lmtpPort))
   const config = join(folder, 'sluice.yaml')
   const clock = join(folder, 'clock')
   await writeFile(config, text)

@@ -17,11 +17,11 @@ export const mailsOf = async (folder: string, address: string): Promise<string[]
   return read(place, await namesIn(place))
 }
 
-/** @returns a function that gives the mails that have come since its last call */
-export const watchMails = (folder: string, address: string): (() => Promise<string[]>) => {
-  const place = placeOf(folder, address)
+/** @returns a function that gives the mails that have come since its last call @param sluice the gateway, which may start later */
+export const watchMails = (sluice: { folder: string }, address: string): (() => Promise<string[]>) => {
   const seen = new Set<string>()
   return async () => {
+    const place = placeOf(sluice.folder, address)
     const fresh = (await namesIn(place)).filter((name) => !seen.has(name))
     for (const name of fresh) seen.add(name)
     return read(place, fresh)

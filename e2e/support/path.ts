@@ -206,3 +206,13 @@ export const startPath = async (options: PathOptions = {}) => {
     },
   }
 }
+
+/** A path for one test, stopped after it. */
+export const withPath = async (options: PathOptions, use: (path: MailPath) => Promise<void>): Promise<void> => {
+  const path = await startPath(options)
+  try {
+    await use(path)
+  } finally {
+    await path.stop()
+  }
+}

@@ -1,7 +1,5 @@
 /** What a scenario does to a gateway's processes: kill one and see another in its place, and look at what one uses. */
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Redis } from 'ioredis'
 import { eventually, type ServiceName, type Sluice } from './gateway.ts'
 
 type Killed = Pick<Sluice, 'pidOf' | 'kill'>
@@ -42,12 +40,4 @@ export const processesOf = async (folder: string): Promise<number[]> => {
     if (texts.some((text) => text.includes(folder))) found.push(Number(name))
   }
   return found
-}
-
-/** A connection to the Redis that a gateway runs for itself. */
-export const ownRedis = async (folder: string): Promise<Redis> => {
-  const [port, password] = await Promise.all(['redis-port', 'redis-password'].map((name) => readFile(join(folder, name), 'utf8')))
-  const redis = new Redis({ host: '127.0.0.1', port: Number(port), password: (password ?? '').trim() })
-  redis.on('error', () => {})
-  return redis
 }

@@ -11,7 +11,7 @@ export type Spool = {
   trace: (id: string) => Promise<Trace>
   /** Resolves when no mail is left: every outcome recorded, every notice delivered. */
   idle: (timeoutMs?: number) => Promise<void>
-  close: () => void
+  stop: () => void
 }
 
 /** @param folder the data folder of the gateway */
@@ -35,6 +35,6 @@ export const openSpool = async (folder: string): Promise<Spool> => {
     idle: async (timeoutMs = 30_000) => {
       await eventually('an empty spool', async () => (await isEmpty()) && (await isEmpty()), timeoutMs)
     },
-    close: () => redis.disconnect(),
+    stop: () => redis.disconnect(),
   }
 }
