@@ -14,6 +14,7 @@ import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import type { DataFolder } from '../data-folder.ts'
 import type { ChildSpec } from './keeper.ts'
+import { endRedisIn } from './leftover.ts'
 
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 const MISSING =
@@ -75,20 +76,6 @@ const connectOnce = (port: number, password: string): Redis => {
   return redis
 }
 
-/** A supervisor that was killed leaves its Redis behind: it is told to end, and its files are taken over. */
-const endLeftover = async (port: number, password: string): Promise<void> => {
-  const redis = connectOnce(port, password)
-  try {
-    await redis.connect()
-    await redis.shutdown('NOSAVE')
-  } catch {
-    // Nobody there, or not ours: the port is checked next.
-  } finally {
-    redis.disconnect()
-  }
-  for (let tries = 0; tries < 100 && !(await isFree(port)); tries++) await wait(50)
-}
-
 const configText = (folder: DataFolder, port: number, password: string): string =>
   [
     'bind 127.0.0.1',
@@ -112,7 +99,7 @@ export type OwnRedis = { spec: ChildSpec; url: string; password: string }
 /**
  * Chooses port and password, the recorded ones when there are any, and writes them down.
  *
- * @throws in one line when redis-server is missing or too old
+ * @throws in one line when redis-server is missing or too old, or when one that was left behind does not end
  */
 export const prepareRedis = async (folder: DataFolder, env: NodeJS.ProcessEnv): Promise<OwnRedis> => {
   const command = await findServer(env)
@@ -123,7 +110,7 @@ export const prepareRedis = async (folder: DataFolder, env: NodeJS.ProcessEnv): 
   const password = (await readOrNull(folder.redisPassword)) || randomBytes(24).toString('hex')
   await writeFile(folder.redisPassword, `${password}\n`, { mode: 0o600 })
   const recorded = Number(await readOrNull(folder.redisPort)) || null
-  if (recorded !== null && !(await isFree(recorded))) await endLeftover(recorded, password)
+  await endRedisIn(folder.redis)
   const port = recorded !== null && (await isFree(recorded)) ? recorded : await freePort()
   await writeFile(folder.redisPort, `${port}\n`)
   const spec = { name: 'redis', command, args: ['-'], env, input: configText(folder, port, password), ipc: false }
