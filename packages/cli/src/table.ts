@@ -11,18 +11,16 @@ export const formatTable = (head: readonly string[], rows: readonly (readonly (s
   return `${[line(head), ...rows.map(line)].join('\n')}\n`
 }
 
-/** `in 5 min`, `2 h ago`: how far a moment is from now. */
-export const formatDistance = (at: number, now: number): string => {
-  const seconds = Math.round(Math.abs(at - now) / 1000)
-  const amount =
-    seconds < 90
-      ? `${seconds} s`
-      : seconds < 5400
-        ? `${Math.round(seconds / 60)} min`
-        : seconds < 172_800
-          ? `${Math.round(seconds / 3600)} h`
-          : `${Math.round(seconds / 86_400)} d`
-  return at >= now ? `in ${amount}` : `${amount} ago`
+/** `45 s`, `5 min`, `2 h`, `3 d` */
+export const formatSpan = (ms: number): string => {
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 90) return `${seconds} s`
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`
 }
+
+/** `in 5 min`, `2 h ago`: how far a moment is from now. */
+export const formatDistance = (at: number, now: number): string =>
+  at >= now ? `in ${formatSpan(at - now)}` : `${formatSpan(now - at)} ago`
 
 export const formatTime = (at: number): string => new Date(at).toISOString().replace('T', ' ').slice(0, 19)

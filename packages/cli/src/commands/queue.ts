@@ -2,12 +2,12 @@
 import { parseArgs } from 'node:util'
 import type { DestinationState } from '@sluice/spool'
 import { type Command, EXIT } from '../command.ts'
-import { formatDistance, formatTable } from '../table.ts'
+import { formatDistance, formatSpan, formatTable } from '../table.ts'
 import { SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
 
 const stateOf = (each: DestinationState, now: number): string => {
   if (each.held) return 'held'
-  if (each.backoff !== null) return `left alone, ${formatDistance(each.backoff.until, now)}: ${each.backoff.reason}`
+  if (each.backoff !== null) return `left alone for ${formatSpan(each.backoff.until - now)}: ${each.backoff.reason}`
   if (each.waiting + each.active > 0) return each.sessions > 0 ? 'being delivered' : 'waiting for a session'
   if (each.nextAttemptAt !== null) return `next attempt ${formatDistance(each.nextAttemptAt, now)}`
   return each.parked > 0 ? 'parked' : ''
