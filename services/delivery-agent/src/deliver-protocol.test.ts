@@ -1,9 +1,18 @@
 /** What is said to far ends of different abilities: LMTP, TLS, AUTH, DSN, UTF-8, 8-bit, and what the transcript tells of it. */
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createCertificate, type FarEnd, type FarEndOptions, startFarEnd, type TestCertificate } from '@sluice/testkit'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, CONTENT, createBench, glance, makeRoute, makeTask, pieces } from './test-support/deliver.ts'
+import {
+  type Bench,
+  type BenchOptions,
+  CONTENT,
+  createBench,
+  glance,
+  makeRoute,
+  makeTask,
+  pieces,
+} from './test-support/deliver.ts'
 
 const ends: FarEnd[] = []
 const farEnd = async (options: FarEndOptions = {}): Promise<FarEnd> => {
@@ -52,7 +61,8 @@ describe('R-lmtp', () => {
     ])
   })
 
-  it('R-lmtp: a reply that came together with a torn one stands', async () => {
+  /** Takes two recipients; `afterDot` says what follows. */
+  const deliverRaw = async (afterDot: (socket: Socket) => void, timeouts: BenchOptions['timeouts'] = {}): Promise<string[]> => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       socket.write('220 raw LMTP\r\n')
@@ -60,17 +70,25 @@ describe('R-lmtp', () => {
         const text = piece.toString()
         if (text.startsWith('LHLO')) socket.write('250-raw\r\n250 PIPELINING\r\n')
         else if (text.startsWith('MAIL')) socket.write('250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n')
-        else if (text.endsWith('\r\n.\r\n')) socket.end('250 2.0.0 first\r\n250-second is\r\n250-torn')
+        else if (text.endsWith('\r\n.\r\n')) afterDot(socket)
       })
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    const report = await (await createBench()).deliver(
-      makeRoute([{ port }], { type: 'lmtp' }),
-      makeTask(['a@b.test', 'c@b.test']),
-    )
-    expect(glance(report)).toEqual(['delivered 2.0.0', 'deferred 4.4.2 dot unknown'])
+    const { deliver } = await createBench({ timeouts })
+    const report = await deliver(makeRoute([{ port }], { type: 'lmtp' }), makeTask(['a@b.test', 'c@b.test']))
     server.close()
+    return glance(report)
+  }
+
+  it('R-lmtp: a reply that came together with a torn one stands', async () => {
+    const outcomes = await deliverRaw((socket) => socket.end('250 2.0.0 first\r\n250-second is\r\n250-torn'))
+    expect(outcomes).toEqual(['delivered 2.0.0', 'deferred 4.4.2 dot unknown'])
+  })
+
+  it('R-timeouts: each LMTP reply after the dot has its time, the last one too', async () => {
+    const outcomes = await deliverRaw((socket) => socket.write('250 2.0.0 first\r\n'), { dotMs: 200 })
+    expect(outcomes).toEqual(['delivered 2.0.0', 'deferred 4.4.2 dot unknown'])
   })
 
   it('R-lmtp: an unknown user of the own mailbox is an account that is gone', async () => {

@@ -141,10 +141,14 @@ const sendAll = async (parts: TransactionParts, accepted: number): Promise<Omit<
     client.transcript.note(`content, ${task.sizeBytes} bytes`)
     client.write(sent.last, stuffer.end())
     client.transcript.said('C', '.')
-    client.startTimer('reply to the final dot', client.timeouts.dotMs)
   }
   const dot: Answer[] = []
-  for (const answer of answers) dot.push(await answer)
+  for (const answer of answers) {
+    // R-timeouts, R-lmtp: each reply has its time.
+    if (ended) client.startTimer('reply to the final dot', client.timeouts.dotMs)
+    dot.push(await answer)
+  }
+  client.stopTimer()
   return { unreadable: null, ended, dot: client.isLmtp ? dot : Array.from({ length: accepted }, () => dot[0]!) }
 }
 
