@@ -3,6 +3,8 @@ import type { DeliveryReport, Task } from '@sluice/contracts'
 import { type Config, loadConfig, type Route } from '@sluice/directory'
 import { createResolver, type MxResolver } from '@sluice/mx'
 import { createLogger, createMetrics } from '@sluice/runtime'
+import { type FarEnd, type FarEndOptions, startFarEnd } from '@sluice/testkit'
+import { afterEach } from 'vitest'
 import { type Conversations, createConversations } from '../conversations.ts'
 import type { Timeouts } from '../smtp-client.ts'
 
@@ -101,3 +103,14 @@ export const glance = (report: DeliveryReport): string[] =>
       ? `delivered ${outcome.status}${outcome.relayed ? ' relayed' : ''}`
       : `${outcome.kind} ${outcome.status} ${outcome.stage}${outcome.kind === 'deferred' && outcome.unknown ? ' unknown' : ''}`,
   )
+
+/** Far ends of the tests of a file. @returns starts one, which is stopped after its test */
+export const useFarEnds = (): ((options?: FarEndOptions) => Promise<FarEnd>) => {
+  const ends: FarEnd[] = []
+  afterEach(async () => void (await Promise.all(ends.splice(0).map((end) => end.stop()))))
+  return async (options = {}) => {
+    const end = await startFarEnd(options)
+    ends.push(end)
+    return end
+  }
+}

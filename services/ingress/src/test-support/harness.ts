@@ -13,8 +13,10 @@ import type { ListenerConfig } from '@sluice/smtp-listener'
 import type { Accept } from '@sluice/spool'
 import { createCertificate } from '@sluice/testkit'
 import { Registry } from 'prom-client'
+import { afterEach } from 'vitest'
 import type { IngressConfig, IngressDependencies, IngressDirectory, Limits, Resolved } from '../dependencies.ts'
 import { createIngress, type Ingress, type Listening } from '../ingress.ts'
+import { greetedClient, type RawClient } from './client.ts'
 
 export type Accepted = Accept & { text: string }
 
@@ -182,5 +184,36 @@ export const startTestIngress = async (options: Options = {}): Promise<TestIngre
       await ingress.close(0)
       if (secured !== null) await rm(secured.folder, { recursive: true, force: true })
     },
+  }
+}
+
+export type IngressOfTest = {
+  /** That of the test that runs; filled by `start`. */
+  running: TestIngress
+  start: (options?: Options) => Promise<TestIngress>
+  /** Starts it, and greets it. */
+  greeted: (options?: Options) => Promise<RawClient>
+  /** Of the message taken as nth, from 0. */
+  textOf: (at?: number) => string
+}
+
+/** For the tests of a file: each starts an ingress of its own, which is stopped after it. */
+export const useIngress = (): IngressOfTest => {
+  const running = {} as TestIngress
+  let stop = async (): Promise<void> => {}
+  const start = async (options?: Options): Promise<TestIngress> => {
+    Object.assign(running, await startTestIngress(options))
+    stop = running.stop
+    return running
+  }
+  afterEach(async () => {
+    await stop()
+    stop = async () => {}
+  })
+  return {
+    running,
+    start,
+    greeted: async (options) => greetedClient((await start(options)).port),
+    textOf: (at = 0) => running.accepted[at]?.text ?? '',
   }
 }
