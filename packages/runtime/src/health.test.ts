@@ -38,12 +38,15 @@ describe('figures and health', () => {
     expect((await get('/nothing')).status).toBe(404)
   })
 
-  it.each(['//', '//[', 'http://', '*'])('a request for %s, which is no URL of ours, is answered and ends nothing', async (target) => {
-    const socket = connect(server.address.port, '127.0.0.1')
-    socket.write(`GET ${target} HTTP/1.0\r\n\r\n`)
-    expect(await text(socket)).toContain('404 Not Found')
-    expect((await get('/healthz')).status).toBe(200)
-  })
+  it.each(['//', '//[', 'http://', '*'])(
+    'a request for %s, which is no URL of ours, is answered and ends nothing',
+    async (target) => {
+      const socket = connect(server.address.port, '127.0.0.1')
+      socket.write(`GET ${target} HTTP/1.0\r\n\r\n`)
+      expect(await text(socket)).toContain('404 Not Found')
+      expect((await get('/healthz')).status).toBe(200)
+    },
+  )
 
   it('a port that is taken is an error, not a silent second server', async () => {
     const options = { host: '127.0.0.1', port: server.address.port, registry, readiness: () => state }
