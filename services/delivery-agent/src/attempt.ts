@@ -33,6 +33,8 @@ type Attempt = AttemptParts & {
   /** Recipients without an outcome, as indexes into task.to. */
   pending: number[]
   used: Connection | null
+  /** The connection in use has settled a recipient: its host may be dialled once more for the rest. */
+  hasSettled: boolean
   site: SiteReport
 }
 
@@ -45,14 +47,16 @@ const settle = (attempt: Attempt, judgementOf: (i: number) => Judgement): void =
 
 const interrupted = (): Judgement => judge({ kind: 'crash', afterDot: false })
 
-/** The transcript of a connection that is given up stays with the attempt. */
+/** The transcript of a connection that is given up stays with the attempt. A host that took some is asked again for the rest. */
 const dropConnection = (attempt: Attempt): void => {
-  const { connection } = attempt.held
-  attempt.held.connection = null
+  const { held, search } = attempt
+  const { connection } = held
+  held.connection = null
   if (connection === null) return
   if (attempt.used === connection) {
-    attempt.search.transcript.push(...connection.client.transcript.lines())
+    search.transcript.push(...connection.client.transcript.lines())
     attempt.used = null
+    if (attempt.hasSettled && search.left?.includes(connection.candidate) === false) search.left.unshift(connection.candidate)
   }
   connection.client.leave()
 }
@@ -69,6 +73,7 @@ const obtain = async (attempt: Attempt): Promise<Connection | null> => {
   if (connection !== null && attempt.used !== connection) {
     connection.client.transcript.begin()
     attempt.used = connection
+    attempt.hasSettled = false
   }
   return connection
 }
@@ -112,13 +117,15 @@ const record = (attempt: Attempt, chosen: readonly number[], judgements: readonl
     attempt.outcomes[i] = outcome
     settled.add(i)
   }
+  attempt.hasSettled ||= settled.size > 0
   attempt.pending = attempt.pending.filter((i) => !settled.has(i))
 }
 
 const giveUp = (attempt: Attempt): void => {
-  const { search, signal } = attempt
+  const { search, signal, destination } = attempt
   const { failure } = search
-  settle(attempt, (i) => (signal.aborted ? interrupted() : (failure?.judgement ?? attempt.last[i] ?? interrupted())))
+  const lost = { kind: 'lost', stage: 'mail', host: search.host ?? destination, what: 'the connection was lost before' } as const
+  settle(attempt, (i) => (signal.aborted ? interrupted() : (failure?.judgement ?? attempt.last[i] ?? judge(lost))))
   if (signal.aborted || attempt.site.kind === 'ok') return
   const reason = attempt.outcomes.find((outcome) => outcome?.kind === 'deferred')
   const isAboutSite = failure === null || failure.isAboutSite
@@ -157,6 +164,7 @@ export const runAttempt = async (parts: AttemptParts): Promise<DeliveryReport> =
     last: task.to.map(() => null),
     pending: task.to.map((_, i) => i),
     used: null,
+    hasSettled: false,
     site: { kind: 'none' },
   }
   const stop = (): void => held.connection?.client.abandon('the delivery was interrupted')

@@ -212,6 +212,27 @@ describe('R-rcpt-split', () => {
     expect(end.messages.map(({ recipients }) => recipients.length)).toEqual([4, 4, 2])
   })
 
+  it.each([
+    ['says 421', { messagesPerConnection: 1 }],
+    ['hangs up', { replies: { rset: '421 4.3.2 enough' } }],
+  ])(
+    'R-rcpt-split: a far end that %s after each transaction is dialled again for the rest, while it takes some',
+    async (_, options) => {
+      const end = await farEnd(options)
+      const to = ['ok+1', 'reject', 'ok+2', 'ok+3', 'ok+4'].map((local) => `${local}@example.test`)
+      const report = await (await bench()).deliver(makeRoute([end], { maxRecipients: 2 }), makeTask(to))
+      expect(glance(report)).toEqual(to.map((name) => (name.startsWith('ok') ? 'delivered 2.0.0' : 'bounced 5.1.1 rcpt')))
+      expect(end.messages).toHaveLength(3)
+    },
+  )
+
+  it('R-rcpt-split: what is left when a far end takes no more waits, and nobody speaks of a crash', async () => {
+    const end = await farEnd({ replies: { mail: '421 4.3.2 closing' } })
+    const report = await (await bench()).deliver(makeRoute([end], { maxRecipients: 1 }), makeTask(['ok+1@b.test', 'ok+2@b.test']))
+    expect(glance(report)).toEqual(['deferred 4.3.2 mail', 'deferred 4.4.2 mail'])
+    expect(report.stage).toBe('mail')
+  })
+
   it('R-rcpt-split: 452 4.5.3 for the first recipient already is a deferral', async () => {
     const end = await farEnd()
     expect(glance(await (await bench()).deliver(makeRoute([end]), makeTask(['toomany@example.test'])))).toEqual([
