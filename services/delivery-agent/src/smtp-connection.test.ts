@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
-import { OpenedConnection } from './smtp-connection.ts'
+import { inWords, OpenedConnection } from './smtp-connection.ts'
 
 const METHODS = [
   '_clearPhase',
@@ -33,4 +33,10 @@ it('nodemailer is pinned to the version whose inside was read', async () => {
     dependencies: Record<string, string>
   }
   expect(manifest.dependencies.nodemailer).toBe('10.6.0')
+})
+
+it('what the library quotes of a far end is one line, in bounds and harmless on a terminal', () => {
+  const words = inWords(new Error(`Invalid greeting. response=\0\x1b[2J${'x'.repeat(60_000)}\r\n`))
+  expect(words).toMatch(/^Invalid greeting. response= \[2Jxxx/)
+  expect(words.length).toBeLessThanOrEqual(500)
 })

@@ -46,5 +46,9 @@ const networkWords = (error: Error): string | undefined => {
 /** The network failed, not the handshake over it. */
 export const isNetworkError = (error: Error): boolean => networkWords(error) !== undefined
 
-/** What happened, for reasons and transcripts. */
-export const inWords = (error: Error): string => networkWords(error) ?? error.message
+/** Characters; the library's messages quote what the far end sent, whatever it was. */
+const MOST_WORDS = 500
+
+/** What happened, for reasons and transcripts: one line, in bounds, no control characters. */
+export const inWords = (error: Error): string =>
+  networkWords(error) ?? error.message.replace(/\p{Cc}+/gu, ' ').slice(0, MOST_WORDS)
