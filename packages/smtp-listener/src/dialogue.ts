@@ -74,6 +74,8 @@ export type Service = {
   hostname: string
   limits: ListenerLimits
   connectionLimits: ConnectionLimits
+  /** Of implicit TLS handshakes under way; who is beyond is dropped without a word. */
+  handshakeLimits: ConnectionLimits
   bareLineFeeds: 'reject' | 'normalize'
   /** A client has connected. */
   open: (listener: ListenerConfig, ip: string) => Dialogue

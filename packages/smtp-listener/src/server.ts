@@ -15,6 +15,9 @@ export type ServerOptions = {
   refreshCertificate: () => void
 }
 
+/** IPv4 without the `::ffff:` of a dual-stack socket. */
+const plainIp = ({ remoteAddress = '' }: Socket): string => remoteAddress.replace(/^::ffff:/i, '')
+
 const libraryOptions = ({ service, listener, certificate }: ServerOptions): SMTPServerOptions => ({
   name: service.hostname,
   lmtp: service.protocol === 'LMTP',
@@ -23,8 +26,6 @@ const libraryOptions = ({ service, listener, certificate }: ServerOptions): SMTP
   // R-banner: no wait for the DNS.
   disableReverseLookup: true,
   authMethods: ['PLAIN', 'LOGIN'],
-  // Of implicit TLS: handshakes at once; connection-limits.ts counts what comes after.
-  maxClients: service.limits.connections,
   socketTimeout: service.limits.idleMs,
   ...certificate,
   onAuth: ({ username = '', password }, _session, done) => {
@@ -63,13 +64,36 @@ export class ListenerServer extends SMTPServer {
         : new Map([['*', createSecureContext({ key, cert, minVersion: 'TLSv1.2' })]])
   }
 
+  /** R-limits: implicit TLS handshakes under way are counted apart, so that a client with too many connections can still be told. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    if (!handshake) return super._acceptSocket(socket, handshake)
+    const ip = plainIp(socket)
+    const { handshakeLimits } = this.service
+    if (handshakeLimits.enter(ip) !== null) {
+      socket.on('error', () => {}) // whatever comes of it
+      socket.destroy()
+      return false
+    }
+    let counted = true
+    const leave = (): void => {
+      if (counted) handshakeLimits.leave(ip)
+      counted = false
+    }
+    socket.once('close', leave)
+    const release = super._acceptSocket(socket, handshake)
+    if (release === false) return false
+    return () => {
+      socket.off('close', leave)
+      leave()
+      release()
+    }
+  }
+
   /** Implicit TLS: a handshake that fails is told of, too. */
   override _upgrade(socket: Socket, callback: Parameters<SMTPServer['_upgrade']>[1]): void {
-    const { remoteAddress = '' } = socket
+    const ip = plainIp(socket)
     super._upgrade(socket, (fault, secured) => {
-      if (fault !== null && fault !== undefined) {
-        this.service.tlsFailed(this.listener, remoteAddress.replace(/^::ffff:/i, ''), fault)
-      }
+      if (fault !== null && fault !== undefined) this.service.tlsFailed(this.listener, ip, fault)
       callback(fault, secured)
     })
   }

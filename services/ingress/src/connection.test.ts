@@ -1,5 +1,8 @@
 /** Connections: TLS, log-in, limits, time, shutdown, and what else comes in on an open port. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { beginData, greetedClient, openClient, openTlsClient, type RawClient, sendMessage } from './test-support/client.ts'
@@ -183,6 +186,31 @@ describe('limits', () => {
     const only = await greetedClient(all)
     expect(await openClient(all).reply()).toMatch(/^421 4\.3\.2 /)
     only.end()
+  })
+
+  it('R-limits: a client that begins TLS handshakes and leaves them keeps nobody else out, and frees its places', async () => {
+    const limits = { connectionsPerClient: 2, connections: 3 }
+    const port = await start({ tls: true, listener: { implicitTls: true }, limits })
+    const silent = [openClient(port), openClient(port)]
+    await Promise.all(silent.map(({ socket }) => once(socket, 'connect')))
+    await openClient(port).closed
+    const other = connectTls({
+      socket: connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' }),
+      rejectUnauthorized: false,
+    })
+    expect(String((await once(other, 'data'))[0])).toMatch(/^220 /)
+    other.destroy()
+    for (const { socket } of silent) socket.resetAndDestroy()
+    await vi.waitFor(async () => {
+      const client = openTlsClient(port)
+      expect(await client.reply()).toMatch(/^220 /)
+      client.end()
+    })
+    const two = [openTlsClient(port), openTlsClient(port)]
+    await Promise.all(two.map((client) => client.reply()))
+    const third = openTlsClient(port)
+    expect(await third.reply()).toMatch(/^421 4\.7\.0 /)
+    for (const client of [...two, third]) client.end()
   })
 
   it('R-limits: silence ends with 421 4.4.2, in a command and in DATA, and leaves nothing', async () => {

@@ -47,6 +47,7 @@ export const createIngress = (dependencies: IngressDependencies): Ingress => {
     limits,
     bareLineFeeds,
     connectionLimits: createConnectionLimits(limits),
+    handshakeLimits: createConnectionLimits(limits),
     open: (listener, ip) => openDialogue(listener, ip, shared),
     refuse: () => refuseClient(readiness()),
     authenticate: directory.authenticate,

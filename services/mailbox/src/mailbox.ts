@@ -123,6 +123,7 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
     limits: { ...limits, sizeBytes: deliverOptions.maxBytes },
     // Its clients are a gateway's own hosts, few of them.
     connectionLimits: createConnectionLimits({ ...limits, connectionsPerClient: limits.connections }),
+    handshakeLimits: createConnectionLimits(limits),
     bareLineFeeds: 'reject',
     open: (_listener, ip) => openDialogue(ip, conversation, options),
     refuse: () => null,
