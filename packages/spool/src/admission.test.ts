@@ -1,15 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createAdmission, decodeIntake, decodeTask, StoreError } from './index.ts'
-import { acceptOf, envelopeOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
+import { acceptOf, envelopeOf, PREFIX, useSpool } from './test-support/spool.ts'
 
-let spool: TestSpool
-beforeAll(async () => {
-  spool = await startSpool()
-})
-afterAll(() => spool.stop())
-beforeEach(() => spool.redis.flushall())
+const spool = useSpool()
 
 const two = (id: string) => {
   const to = [{ address: 'b@one.test' }, { address: 'c@two.test' }]

@@ -5,20 +5,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DelayedError, Job, Queue, Worker } from 'bullmq'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { laneBackend } from './index.ts'
-import { acceptOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
+import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
 
-let spool: TestSpool
+const spool = useSpool()
 let ours: Queue
 let twin: Queue
-beforeAll(async () => {
-  spool = await startSpool()
-})
-afterAll(() => spool.stop())
-beforeEach(async () => {
-  await spool.redis.flushall()
-  spool.clock.now = Date.now()
+beforeEach(() => {
   const options = { connection: spool.redis, prefix: PREFIX, skipMetasUpdate: true }
   ours = new Queue('far.test', options, laneBackend)
   twin = new Queue('twin.test', options, laneBackend)

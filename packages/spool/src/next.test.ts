@@ -1,16 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { decodeTask, packTranscript } from './index.ts'
-import { acceptOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
+import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
 
-let spool: TestSpool
-beforeAll(async () => {
-  spool = await startSpool()
-})
-afterAll(() => spool.stop())
-beforeEach(async () => {
-  await spool.redis.flushall()
-  spool.clock.now = Date.now()
-})
+const spool = useSpool()
 
 const none = { kind: 'none' } as const
 const ok = { kind: 'ok' } as const

@@ -1,15 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { createTidying } from './index.ts'
-import { acceptOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
+import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
 
-let spool: TestSpool
-beforeAll(async () => {
-  spool = await startSpool()
-})
-afterAll(() => spool.stop())
+const spool = useSpool()
 beforeEach(async () => {
-  await spool.redis.flushall()
-  spool.clock.now = Date.now()
   await spool.grant()
   await spool.accept(acceptOf('A'))
   await spool.scheduling.wake(0, 100)

@@ -3,6 +3,7 @@ import { type Envelope, PAYLOAD_VERSION } from '@sluice/contracts'
 import { startRedis, type TestRedis } from '@sluice/testkit'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
+import { afterAll, beforeAll, beforeEach } from 'vitest'
 import {
   type Accept,
   createAdmission,
@@ -47,6 +48,7 @@ export const startSpool = async (extra: string[] = []) => {
   const scheduling = createScheduling({ redis, now })
   const verbs = createVerbs({ redis, lanes: 1, now })
   const delivery = new Queue('delivery', { connection: redis, prefix: PREFIX }, laneBackend)
+  delivery.on('error', () => {}) // it tells of a Redis that a test takes away, too
   let token = 0
   return {
     server,
@@ -83,4 +85,16 @@ export const startSpool = async (extra: string[] = []) => {
       await server.stop()
     },
   }
+}
+
+/** One for all tests of a file: each finds it empty, and its clock right. The object is filled before the first of them. */
+export const useSpool = (): TestSpool => {
+  const spool = {} as TestSpool
+  beforeAll(async () => void Object.assign(spool, await startSpool()))
+  afterAll(() => spool.stop())
+  beforeEach(async () => {
+    await spool.redis.flushall()
+    spool.clock.now = Date.now()
+  })
+  return spool
 }
