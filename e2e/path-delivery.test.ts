@@ -1,3 +1,4 @@
+/** Sessions deliver what waits for them, exactly once, and nothing of it stays behind. */
 import { describe, expect, it } from 'vitest'
 import { startPath } from './support/path.ts'
 import { useStarted } from './support/scene.ts'

@@ -1,3 +1,4 @@
+/** Notices of the path: to whom, about whom, once. */
 import type { Recipient } from '@sluice/contracts'
 import { describe, expect, it } from 'vitest'
 import { HOUR, startPath } from './support/path.ts'

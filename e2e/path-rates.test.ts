@@ -1,3 +1,4 @@
+/** Rates are kept, evenly, by any number of agents and spoolers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FarEndMessage } from '@sluice/testkit'
 import { describe, expect, it } from 'vitest'

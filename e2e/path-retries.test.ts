@@ -1,3 +1,4 @@
+/** Attempts by the schedule, and what stays undelivered at its end. */
 import { describe, expect, it } from 'vitest'
 import { HOUR, startPath } from './support/path.ts'
 import { useStarted } from './support/scene.ts'

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, startGateway } from '@sluice/testkit'
+import { writeClock } from './clock.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const SLUICE = join(ROOT, 'bin', 'sluice')
@@ -145,7 +146,7 @@ export const startSluice = async (options: StartOptions) => {
     kill: (name: ServiceName, signal: NodeJS.Signals = 'SIGKILL'): void => void process.kill(pidOf(name), signal),
     /** Adds to the clock of retry schedules, ms; resolves when the services have seen it. */
     setClock: async (offsetMs: number): Promise<void> => {
-      await writeFile(clock, String(offsetMs))
+      await writeClock(clock, offsetMs)
       await sleep(150)
     },
     readyz: async (name: string): Promise<number> => (await fetch(`${url(name)}/readyz`).catch(() => ({ status: 0 }))).status,

@@ -15,6 +15,7 @@ import { createAdmission, createTrace, createVerbs } from '@sluice/spool'
 import { startSpooler } from '@sluice/spooler'
 import { type FarEnd, type FarEndOptions, freePort, startFarEnd, startRedis, type TestRedis } from '@sluice/testkit'
 import { Redis } from 'ioredis'
+import { writeClock } from './clock.ts'
 
 export const HOUR = 3_600_000
 
@@ -96,7 +97,7 @@ const prepare = async (options: PathOptions, folder: string): Promise<Ground> =>
   const configFile = join(folder, 'sluice.yaml')
   const clockFile = join(folder, 'clock')
   await writeFile(configFile, configOf(options, server.url, far, two, await freePort(), join(folder, 'content')))
-  await writeFile(clockFile, '0')
+  await writeClock(clockFile, 0)
   return { config: await loadConfig(configFile, {}), configFile, clockFile, server, far, two }
 }
 
@@ -193,7 +194,7 @@ export const startPath = async (options: PathOptions = {}) => {
     /** Moves the clock of the schedules on, in every service. */
     advance: async (ms: number): Promise<void> => {
       clock.offsetMs += ms
-      await writeFile(clockFile, String(clock.offsetMs))
+      await writeClock(clockFile, clock.offsetMs)
       await sleep(120)
     },
     /** Mail that a far end took, by the ID in its Message-ID or its sender's words. */
