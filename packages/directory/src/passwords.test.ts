@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { createCheckPassword, hashPassword, parseHash } from './passwords.ts'
 
@@ -39,4 +40,16 @@ describe('passwords', () => {
     '$2b$10$x',
     '',
   ])('the hash %s is refused', (text) => expect(parseHash(text)).toBeNull())
+})
+
+it('a flood of log-ins leaves threads for files', async () => {
+  const check = createCheckPassword()
+  let left = 24
+  const flood = Array.from({ length: left }, async () => {
+    expect(await check('wrong', 'right')).toBe(false)
+    left--
+  })
+  await stat('.')
+  expect(left).toBeGreaterThan(16)
+  await Promise.all(flood)
 })

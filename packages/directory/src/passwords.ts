@@ -39,6 +39,26 @@ export const hashPassword = async (password: string): Promise<string> => {
   return `$scrypt$ln=${LOG_COST},r=8,p=1$${encode(parameters.salt)}$${encode(await derive(password, parameters))}`
 }
 
+/** scrypt runs in the threads that files and names are read with, four of them: a flood of log-ins may have half of those. */
+const AT_ONCE = 2
+
+/** Runs work in the order in which it came, so much at once. */
+const createTurns = (): (<T>(work: () => Promise<T>) => Promise<T>) => {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (work) => {
+    if (running >= AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
+}
+
 export type CheckPassword = (password: string, stored: string | null) => Promise<boolean>
 
 /** @param stored a hash, a plain password, or null: the answer is no, at the same cost */
@@ -47,12 +67,13 @@ export const createCheckPassword = (): CheckPassword => {
   const digest = (text: string): Buffer => createHmac('sha256', secret).update(text).digest()
   const dummy: Parameters = { salt: randomBytes(16), hash: Buffer.alloc(KEY_BYTES), N: 2 ** LOG_COST, r: 8, p: 1 }
   const remembered = new Set<string>()
+  const inTurn = createTurns()
 
   return async (password, stored) => {
     const ticket = stored === null ? '' : digest(JSON.stringify([password, stored])).toString('base64')
     if (remembered.has(ticket)) return true
     const parsed = stored?.startsWith('$scrypt$') ? parseHash(stored) : null
-    const key = await derive(password, parsed ?? dummy)
+    const key = await inTurn(() => derive(password, parsed ?? dummy))
     const plain = stored !== null && !stored.startsWith('$scrypt$') && timingSafeEqual(digest(password), digest(stored))
     const right = parsed === null ? plain : timingSafeEqual(key, parsed.hash)
     if (!right) return false
