@@ -41,4 +41,28 @@ describe('tending', () => {
     expect(asked).toEqual(['bad.test', 'whole.test', 'broken.test', 'intake', 'sweep'])
     expect(repaired).toBe(3)
   })
+
+  it('ends in the midst of a sweep when it is told to', async () => {
+    const abort = new AbortController()
+    let looked = 0
+    const tending = createTending({
+      scheduling: { async *destinations() {}, forget: () => Promise.resolve(true), repair: () => Promise.resolve(NOTHING) },
+      contentStore: {
+        sweep: async (_olderThanMs, isNeeded) => {
+          for (;;) await isNeeded('A', { store: 'redis', lane: 0, chunks: 1 })
+        },
+      },
+      isNeeded: () => {
+        if (++looked === 10) abort.abort()
+        return Promise.resolve(true)
+      },
+      retryIntake: () => Promise.resolve(0),
+      lanes: 1,
+      log: createLogger({ level: 'error', service: 'test' }),
+      repaired: () => {},
+      signal: abort.signal,
+    })
+    await tending()
+    expect(looked).toBe(10)
+  })
 })

@@ -50,8 +50,14 @@ export const createTending = (deps: TendingDependencies) => {
     }
   }
 
+  /** A sweep of many contents ends at the signal, too: by its own question. */
+  const isNeeded: TendingDependencies['isNeeded'] = (id, ref) => {
+    signal.throwIfAborted()
+    return deps.isNeeded(id, ref)
+  }
+
   const sweep = async (): Promise<void> => {
-    const swept = await deps.contentStore.sweep(SWEEP_OLDER_MS, deps.isNeeded)
+    const swept = await deps.contentStore.sweep(SWEEP_OLDER_MS, isNeeded)
     if (swept > 0) log.info('removed contents that no message needs', { count: swept })
   }
 
@@ -66,7 +72,7 @@ export const createTending = (deps: TendingDependencies) => {
           sweptAt = performance.now()
         }
       } catch (error) {
-        log.warn('tending was interrupted; next round', { error })
+        if (!signal.aborted) log.warn('tending was interrupted; next round', { error })
       }
       await sleep(EVERY_MS, undefined, { signal }).catch(() => {})
     }
