@@ -5,7 +5,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DelayedError, Job, Queue, Worker } from 'bullmq'
-import { beforeEach, describe, expect, it } from 'vitest'
+import type { Redis } from 'ioredis'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { laneBackend } from './index.ts'
 import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
 
@@ -17,6 +18,13 @@ beforeEach(() => {
   ours = new Queue('far.test', options, laneBackend)
   twin = new Queue('twin.test', options, laneBackend)
 })
+
+/** Workers leave open what they were given. */
+const connectionOfTest = (): Redis => {
+  const connection = spool.redis.duplicate()
+  onTestFinished(() => connection.disconnect())
+  return connection
+}
 
 const none = { kind: 'none' } as const
 const data = (id: string): unknown => ({ id })
@@ -68,7 +76,7 @@ describe('admit', () => {
     const worker = new Worker(
       'far.test',
       async (job) => job.data.id,
-      { connection: spool.redis.duplicate(), prefix: PREFIX },
+      { connection: connectionOfTest(), prefix: PREFIX },
       laneBackend,
     )
     const result = await new Promise((resolve) => worker.once('completed', (_job, value) => resolve(value)))
@@ -94,7 +102,7 @@ describe('next', () => {
     const { session } = await take()
     await spool.sessions.turn(session, 'run', [{ kind: 'finish', id: 'A', history: '' }], none)
     await twin.add('task', data('A'), { jobId: 'A' })
-    const options = { connection: spool.redis.duplicate(), prefix: PREFIX, removeOnComplete: { count: 0 } }
+    const options = { connection: connectionOfTest(), prefix: PREFIX, removeOnComplete: { count: 0 } }
     const worker = new Worker('twin.test', async () => {}, options, laneBackend)
     await new Promise((resolve) => worker.once('completed', resolve))
     await worker.close()
@@ -112,7 +120,7 @@ describe('next', () => {
     await spool.sessions.turn(session, 'run', [{ kind: 'defer', task, at, transcript: Buffer.alloc(0) }], none)
     await spool.redis.del(`${PREFIX}:far.test:A:transcript`)
     await twin.add('task', data('A'), { jobId: 'A' })
-    const options = { connection: spool.redis.duplicate(), prefix: PREFIX }
+    const options = { connection: connectionOfTest(), prefix: PREFIX }
     const worker = new Worker(
       'twin.test',
       async (job, token) => {
@@ -180,7 +188,7 @@ describe('sessions', () => {
         throw new DelayedError()
       },
       {
-        connection: spool.redis.duplicate(),
+        connection: connectionOfTest(),
         prefix: PREFIX,
         stalledInterval: 100,
         maxStalledCount: Number.MAX_SAFE_INTEGER,

@@ -1,16 +1,8 @@
 /** What Redis is asked for must not grow with what cannot be helped by asking: no grant, busy agents, permits in use. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { acceptOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
+import { describe, expect, it } from 'vitest'
+import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
 
-let spool: TestSpool
-beforeAll(async () => {
-  spool = await startSpool()
-})
-afterAll(() => spool.stop())
-beforeEach(async () => {
-  await spool.redis.flushall()
-  spool.clock.now = Date.now()
-})
+const spool = useSpool()
 
 const dueIn = async (destination: string): Promise<number> =>
   Number(await spool.redis.zscore(`${PREFIX}:due`, destination)) - spool.clock.now

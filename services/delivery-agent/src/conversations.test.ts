@@ -3,21 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createResolver, type MxAnswer } from '@sluice/mx'
-import { type FarEnd, type FarEndOptions, freePort, startFarEnd } from '@sluice/testkit'
+import { type FarEnd, freePort } from '@sluice/testkit'
 import { afterEach, describe, expect, it } from 'vitest'
 import { byWeight, findCandidates } from './candidates.ts'
-import { CONTENT, createBench, glance, makeRoute, makeTask, PATIENT, pieces } from './test-support/deliver.ts'
+import { CONTENT, createBench, glance, makeRoute, makeTask, PATIENT, pieces, useFarEnds } from './test-support/deliver.ts'
 
-const ends: FarEnd[] = []
+const farEnd = useFarEnds()
 const children: ChildProcess[] = []
-const farEnd = async (options: FarEndOptions = {}): Promise<FarEnd> => {
-  const end = await startFarEnd(options)
-  ends.push(end)
-  return end
-}
-afterEach(async () => {
+afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGTERM')
-  await Promise.all(ends.splice(0).map((end) => end.stop()))
 })
 const plain = () => ({ signal: new AbortController().signal, aboutToEnd: () => {} })
 const task = makeTask(['ok@example.test'])

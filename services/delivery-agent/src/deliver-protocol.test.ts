@@ -1,8 +1,8 @@
 /** What is said to far ends of different abilities: LMTP, TLS, AUTH, DSN, UTF-8, 8-bit, and what the transcript tells of it. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { createCertificate, type FarEnd, type FarEndOptions, startFarEnd, type TestCertificate } from '@sluice/testkit'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createCertificate, type FarEnd, type TestCertificate } from '@sluice/testkit'
+import { beforeAll, describe, expect, it } from 'vitest'
 import {
   type Bench,
   type BenchOptions,
@@ -12,20 +12,13 @@ import {
   makeRoute,
   makeTask,
   pieces,
+  useFarEnds,
 } from './test-support/deliver.ts'
 
-const ends: FarEnd[] = []
-const farEnd = async (options: FarEndOptions = {}): Promise<FarEnd> => {
-  const end = await startFarEnd(options)
-  ends.push(end)
-  return end
-}
+const farEnd = useFarEnds()
 let certificate: TestCertificate
 beforeAll(async () => {
   certificate = await createCertificate(['localhost', '127.0.0.1'])
-})
-afterEach(async () => {
-  await Promise.all(ends.splice(0).map((end) => end.stop()))
 })
 
 const verbs = (end: FarEnd): string[] =>

@@ -1,140 +1,16 @@
-/** Connections: TLS, log-in, limits, time, shutdown, and what else comes in on an open port. */
-import { execFile } from 'node:child_process'
+/** Connections: limits, time, shutdown, and what else comes in on an open port. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { promisify } from 'node:util'
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import { beginData, greetedClient, openClient, openTlsClient, type RawClient, sendMessage } from './test-support/client.ts'
-import { type Options, startTestIngress, type TestIngress } from './test-support/harness.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { beginData, greetedClient, openClient, openTlsClient, sendMessage } from './test-support/client.ts'
+import { useIngress } from './test-support/harness.ts'
 
-let running: TestIngress
-const start = async (options?: Options): Promise<number> => {
-  running = await startTestIngress(options)
-  return running.port
-}
-const secured = async (options: Options = {}): Promise<RawClient> => {
-  const client = await greetedClient(await start({ tls: true, ...options }))
-  expect(await client.ask('STARTTLS')).toBe('220 2.0.0 go ahead')
-  await client.startTls()
-  return client
-}
-const plain = (user: string, password: string): string => Buffer.from(`\0${user}\0${password}`).toString('base64')
-
-afterEach(() => running.stop())
-
-describe('TLS and AUTH', () => {
-  it('R-trace-headers: STARTTLS starts anew, and Received says ESMTPS with version and cipher', async () => {
-    const client = await secured({ listener: { auth: 'optional' } })
-    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^503 5\.5\.1 /)
-    const offer = await client.ask('EHLO client.test')
-    expect(offer).toContain('250 AUTH PLAIN LOGIN')
-    expect(offer).not.toContain('STARTTLS')
-    expect(await client.ask('STARTTLS')).toMatch(/^503 5\.5\.1 /)
-    expect(await sendMessage(client, 'Subject: x\r\n\r\nx')).toMatch(/^250 /)
-    expect(running.accepted[0]?.text).toMatch(/with ESMTPS\r\n\t\(TLSv1\.3 TLS_[A-Z0-9_]+\)\r\n\tid /)
-    client.end()
-  })
-
-  it('R-order: what was sent in plain text behind STARTTLS is never carried out', async () => {
-    const client = await greetedClient(await start({ tls: true }))
-    client.write('STARTTLS\r\nEHLO injected.test\r\nMAIL FROM:<injected@far.test>\r\n')
-    expect(await client.reply()).toMatch(/^220 /)
-    await client.startTls()
-    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^503 5\.5\.1 send EHLO/)
-    client.end()
-  })
-
-  it('R-relay: AUTH is offered under TLS only; who logged in may relay, and Received says ESMTPSA', async () => {
-    const client = await secured({ listener: { auth: 'optional' } })
-    await client.ask('EHLO client.test')
-    expect(await client.ask(`AUTH PLAIN ${plain('anna@sluice.test', 'wrong')}`)).toMatch(/^535 5\.7\.8 /)
-    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^250 /)
-    expect(await client.ask('RCPT TO:<x@far.test>')).toMatch(/^550 5\.7\.1 /)
-    await client.ask('RSET')
-    expect(await client.ask('AUTH LOGIN')).toBe('334 VXNlcm5hbWU6')
-    expect(await client.ask(Buffer.from('anna@sluice.test').toString('base64'))).toBe('334 UGFzc3dvcmQ6')
-    expect(await client.ask(Buffer.from('secret').toString('base64'))).toMatch(/^235 2\.7\.0 /)
-    expect(await sendMessage(client, 'Subject: x\r\n\r\nx', ['x@far.test'])).toMatch(/^250 /)
-    expect(running.accepted[0]?.text).toMatch(/ with ESMTPSA\r\n/)
-    expect(running.accepted[0]?.text).toMatch(/\r\nMessage-ID: </)
-    expect(JSON.stringify(running.logged)).not.toContain(Buffer.from('secret').toString('base64'))
-    client.end()
-  })
-
-  it('R-relay: AUTH in plain text is refused, unoffered AUTH does not exist, required AUTH is required', async () => {
-    const client = await greetedClient(await start({ tls: true, listener: { auth: 'required' } }))
-    expect(await client.ask('EHLO again.test')).not.toContain('AUTH')
-    expect(await client.ask(`AUTH PLAIN ${plain('anna@sluice.test', 'secret')}`)).toMatch(/^538 5\.7\.11 /)
-    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^530 5\.7\.0 /)
-    await client.ask('STARTTLS')
-    await client.startTls()
-    await client.ask('EHLO client.test')
-    expect(await client.ask(`AUTH PLAIN ${plain('anna@sluice.test', 'secret')}`)).toMatch(/^235 /)
-    expect(await client.ask('AUTH LOGIN')).toMatch(/^503 5\.5\.1 /)
-    expect(await client.ask('MAIL FROM:<a@b.test>')).toMatch(/^250 /)
-    client.end()
-  })
-
-  it('R-banner: TLS from the first byte', async () => {
-    const port = await start({ tls: true, listener: { implicitTls: true } })
-    const client = openTlsClient(port)
-    expect(await client.reply()).toBe('220 mx.sluice.test ESMTP')
-    await client.ask('EHLO client.test')
-    expect(await sendMessage(client, 'Subject: x\r\n\r\nx')).toMatch(/^250 /)
-    expect(running.accepted[0]?.text).toContain(' with ESMTPS\r\n')
-    client.end()
-  })
-
-  it('R-relay: a mechanism that is not known is 504 5.5.4, broken SASL 501 5.5.2, and the next log-in works', async () => {
-    const client = await secured({ listener: { auth: 'required' } })
-    await client.ask('EHLO client.test')
-    expect(await client.ask('AUTH SCRAM-SHA-1 biwsbj0=')).toMatch(/^504 5\.5\.4 /)
-    expect(await client.ask('AUTH PLAIN ====')).toMatch(/^501 5\.5\.2 /)
-    expect(await client.ask('AUTH PLAIN')).toMatch(/^334/)
-    expect(await client.ask('*')).toMatch(/^501 5\.5\.2 /)
-    expect(await client.ask('AUTH LOGIN')).toMatch(/^334 /)
-    expect(await client.ask('=')).toMatch(/^501 5\.5\.2 /)
-    expect(await client.ask(`AUTH PLAIN ${plain('anna@sluice.test', 'secret')}`)).toMatch(/^235 2\.7\.0 /)
-    client.end()
-  })
-
-  it.each([false, true])('R-limits: a failed TLS handshake is counted and logged, implicit TLS: %s', async (implicitTls) => {
-    const port = await start({ tls: true, listener: { implicitTls } })
-    const client = implicitTls ? openClient(port) : await greetedClient(port)
-    if (!implicitTls) expect(await client.ask('STARTTLS')).toMatch(/^220 /)
-    client.write('this is no TLS at all\r\n'.repeat(10))
-    await client.closed
-    const figures = async (): Promise<string> => running.metrics.metrics()
-    await vi.waitFor(async () => expect(await figures()).toContain('sluice_ingress_tls_failures_total{listener="smtp"} 1'))
-    expect(await figures()).toContain('sluice_events_total{event="rejection",reason="tls"} 1')
-    expect(await figures()).not.toContain('connections_open{listener="smtp"} 1')
-    const told = running.logged.filter(({ event, reason }) => event === 'rejection' && reason === 'tls')
-    expect(told).toMatchObject([{ client: '127.0.0.1', error: expect.any(Error) }])
-  })
-
-  it('R-limits: connections over STARTTLS are given back when they end', async () => {
-    const client = await secured({ limits: { connections: 1 } })
-    client.end()
-    await vi.waitFor(async () => expect(await running.metrics.metrics()).toContain('connections_open{listener="smtp"} 0'))
-    const next = openClient(running.port)
-    expect(await next.reply()).toMatch(/^220 /)
-    next.end()
-  })
-
-  it('R-relay: swaks sends with STARTTLS and AUTH', async () => {
-    const port = await start({ tls: true, listener: { auth: 'required' } })
-    const options = `--server 127.0.0.1:${port} --to x@far.test --from anna@sluice.test --tls --auth PLAIN`.split(' ')
-    const login = ['--auth-user', 'anna@sluice.test', '--auth-password', 'secret', '--ehlo', 'swaks.test']
-    const { stdout } = await promisify(execFile)('swaks', [...options, ...login])
-    expect(stdout).toMatch(/250 2\.0\.0 queued as /)
-    expect(running.accepted[0]?.text).toMatch(/from swaks\.test .*\r\n\tby mx\.sluice\.test with ESMTPSA\r\n/)
-  })
-})
+const { running, start, greeted } = useIngress()
 
 describe('limits', () => {
   it('R-limits: recipients beyond the limit get 452 4.5.3, the others stay', async () => {
-    const client = await greetedClient(await start({ limits: { recipients: 100 } }))
+    const client = await greeted({ limits: { recipients: 100 } })
     await client.ask('MAIL FROM:<a@b.test>')
     for (let i = 0; i < 100; i++) expect(await client.ask(`RCPT TO:<r${i}@sluice.test>`)).toMatch(/^250 /)
     expect(await client.ask('RCPT TO:<r100@sluice.test>')).toMatch(/^452 4\.5\.3 /)
@@ -146,7 +22,7 @@ describe('limits', () => {
   })
 
   it('R-limits: a command line too long is 500 5.5.2, and the next one works', async () => {
-    const client = await greetedClient(await start())
+    const client = await greeted()
     expect(await client.ask(`NOOP ${'x'.repeat(2041)}`)).toMatch(/^250 /)
     expect(await client.ask(`NOOP ${'x'.repeat(2045)}`)).toMatch(/^500 5\.5\.2 /)
     expect(await client.ask(`NOOP ${'x'.repeat(20_000)}`)).toMatch(/^500 5\.5\.2 /)
@@ -155,7 +31,7 @@ describe('limits', () => {
   })
 
   it('R-limits: too many errors and too many no-ops end with 421', async () => {
-    const port = await start({ limits: { errors: 3, noops: 5 } })
+    const { port } = await start({ limits: { errors: 3, noops: 5 } })
     const wrong = await greetedClient(port)
     for (let i = 0; i < 2; i++) expect(await wrong.ask('FOO')).toMatch(/^500 /)
     wrong.write('FOO\r\n')
@@ -171,7 +47,7 @@ describe('limits', () => {
   })
 
   it('R-limits: connections in all and per client are 421', async () => {
-    const port = await start({ limits: { connectionsPerClient: 2, connections: 3 } })
+    const { port } = await start({ limits: { connectionsPerClient: 2, connections: 3 } })
     const first = await greetedClient(port)
     const second = await greetedClient(port)
     const third = openClient(port)
@@ -182,7 +58,7 @@ describe('limits', () => {
     await vi.waitFor(async () => (await greetedClient(port)).end())
     second.end()
     await running.stop()
-    const all = await start({ limits: { connections: 1 } })
+    const { port: all } = await start({ limits: { connections: 1 } })
     const only = await greetedClient(all)
     expect(await openClient(all).reply()).toMatch(/^421 4\.3\.2 /)
     only.end()
@@ -190,7 +66,7 @@ describe('limits', () => {
 
   it('R-limits: a client that begins TLS handshakes and leaves them keeps nobody else out, and frees its places', async () => {
     const limits = { connectionsPerClient: 2, connections: 3 }
-    const port = await start({ tls: true, listener: { implicitTls: true }, limits })
+    const { port } = await start({ tls: true, listener: { implicitTls: true }, limits })
     const silent = [openClient(port), openClient(port)]
     await Promise.all(silent.map(({ socket }) => once(socket, 'connect')))
     await openClient(port).closed
@@ -214,7 +90,7 @@ describe('limits', () => {
   })
 
   it('R-limits: silence ends with 421 4.4.2, in a command and in DATA, and leaves nothing', async () => {
-    const port = await start({ limits: { idleMs: 150 } })
+    const { port } = await start({ limits: { idleMs: 150 } })
     const silent = await greetedClient(port)
     const half = await greetedClient(port)
     await beginData(half)
@@ -227,7 +103,7 @@ describe('limits', () => {
   })
 
   it('R-limits: a slow sender is ended when the session is over, a message being stored gets its reply', async () => {
-    const port = await start({ limits: { sessionMs: 300 } })
+    const { port } = await start({ limits: { sessionMs: 300 } })
     const slow = await greetedClient(port)
     await beginData(slow)
     const dripping = setInterval(() => slow.write('x'), 20)
@@ -245,7 +121,7 @@ describe('limits', () => {
   })
 
   it('R-limits: garbage ends with 421, with line ends and without', async () => {
-    const port = await start()
+    const { port } = await start()
     const lines = openClient(port)
     await lines.reply()
     lines.write(Buffer.from('\x16\x03\x01\x02\0garbage\n'.repeat(50), 'latin1'))
@@ -262,7 +138,7 @@ describe('limits', () => {
   })
 
   it('R-limits: counters have bounded labels and count what happened', async () => {
-    const client = await greetedClient(await start())
+    const client = await greeted()
     await client.ask('FOO')
     await sendMessage(client, 'Subject: x\r\n\r\nx')
     const text = await running.metrics.metrics()
@@ -277,7 +153,7 @@ describe('limits', () => {
 
 describe('shutdown', () => {
   it('R-shutdown: idle and new clients get 421 4.3.2 at once, a running transaction finishes first', async () => {
-    const port = await start()
+    const { port } = await start()
     const idle = await greetedClient(port)
     const busy = await greetedClient(port)
     await beginData(busy)
@@ -293,7 +169,7 @@ describe('shutdown', () => {
   })
 
   it('R-shutdown: when the grace time is over, the rest is ended and nothing is left', async () => {
-    const port = await start()
+    const { port } = await start()
     const busy = await greetedClient(port)
     await beginData(busy)
     const before = performance.now()
