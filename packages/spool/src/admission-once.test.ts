@@ -1,13 +1,8 @@
 import type { Recipient } from '@sluice/contracts'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { acceptOf, PREFIX, startSpool, type TestSpool } from './test-support/spool.ts'
+import { expect, it } from 'vitest'
+import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
 
-let spool: TestSpool
-beforeAll(async () => {
-  spool = await startSpool()
-  await spool.redis.ping()
-})
-afterAll(() => spool.stop())
+const spool = useSpool()
 
 it('R-one-notice: a message for several destinations that may be admitted once is not taken again after its tasks were made', async () => {
   const destinations = new Map<string, Recipient[]>([
