@@ -17,7 +17,7 @@ import { openSpool, type Spool } from './support/spool.ts'
 const ROOT = join(import.meta.dirname, '..')
 const SLUICE = join(ROOT, 'bin', 'sluice')
 /** The defaults: figures of four services, and the mailbox. */
-const FIXED_PORTS = [9101, 9102, 9103, 9104, 2424]
+const FIXED_PORTS = [9101, 9102, 9103, 9104, 9111, 9112, 9113, 2424]
 
 const isTaken = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
