@@ -35,7 +35,7 @@ const waitForAll = async (sink: Sink, count: number, signal: AbortSignal): Promi
       lateAt = Date.now() + PATIENCE_MS
     }
     if (Date.now() > lateAt) return
-    await pause(20, undefined, { signal })
+    await pause(200, undefined, { signal }) // the time is that of the last arrival, not of the look
   }
 }
 

@@ -63,7 +63,11 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const ready = new Promise<void>((resolve) => {
     const read = (chunk: Buffer): void => {
       output += chunk.toString()
-      if (/^ready\s*$/m.test(output)) resolve()
+      // Only until then: each look makes one text of all that was written.
+      if (!isReady && /^ready\s*$/m.test(output)) {
+        isReady = true
+        resolve()
+      }
     }
     child.stdout.on('data', read)
     child.stderr.on('data', read)
