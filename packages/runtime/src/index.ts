@@ -7,6 +7,7 @@ export { createEventCounter, createMetrics, type Metrics } from './metrics.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, type RedisConfig, type RedisRole, redisFate } from './redis.ts'
 export { type Listening, type RunningService, runService } from './service.ts'
+export { connectService } from './service-redis.ts'
 export { address, duration, percent, rate, size } from './unit-schemas.ts'
 export {
   type Address,

@@ -4,15 +4,7 @@ import { createContentStore } from '@sluice/content-store'
 import { lanePrefix, type Task } from '@sluice/contracts'
 import { type Config, createDirectory } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
-import {
-  connectRedis,
-  createClock,
-  createLogger,
-  createMetrics,
-  type Log,
-  type Readiness,
-  startHealthServer,
-} from '@sluice/runtime'
+import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
 import { createAdmission, createContentRelease, createSessionClient } from '@sluice/spool'
 import { createConversations } from './conversations.ts'
 import { createTellSender } from './notices.ts'
@@ -39,9 +31,8 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
   const now = createClock(process.env)
   const { lanes } = config.redis
-  const write = connectRedis(config.redis, { role: 'write', name: `${SERVICE}-write`, log })
-  const command = connectRedis(config.redis, { role: 'command', name: SERVICE, log })
-  const blocking = connectRedis(config.redis, { role: 'worker', name: `${SERVICE}-worker`, log })
+  const redis = connectService(config.redis, SERVICE, log)
+  const { write, command, blocking } = redis
   const directory = createDirectory(config)
   const { servers, timeoutMs } = config.resolver
   const resolver = createResolver({
@@ -87,10 +78,7 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
     stopping: () => stopping.yes,
     signal,
   })
-  const readiness = (): Readiness => {
-    if (stopping.yes) return { kind: 'away', reason: 'stopping' }
-    return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
-  }
+  const readiness = () => redis.readiness(stopping.yes)
   const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
   const workers = await startSessionWorkers({ redis: blocking, lanes, concurrency: config.delivery.sessions, runSession, log })
   return {
@@ -104,7 +92,7 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
       clearTimeout(timer)
       await conversations.closeIdle()
       await health.close()
-      for (const redis of [write, command, blocking]) redis.disconnect()
+      redis.disconnect()
     },
   }
 }

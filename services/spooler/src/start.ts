@@ -4,15 +4,7 @@ import { createContentStore } from '@sluice/content-store'
 import { lanePrefix } from '@sluice/contracts'
 import { type Config, createDirectory } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
-import {
-  connectRedis,
-  createClock,
-  createLogger,
-  createMetrics,
-  type Log,
-  type Readiness,
-  startHealthServer,
-} from '@sluice/runtime'
+import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
 import { createAdmission, createScheduling, createTidying } from '@sluice/spool'
 import { createGrants, intervalUs } from './grants.ts'
 import { startIntake } from './intake.ts'
@@ -36,9 +28,8 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
   const metrics = createSpoolerMetrics(registry)
   const now = createClock(process.env)
   const { lanes } = config.redis
-  const write = connectRedis(config.redis, { role: 'write', name: `${SERVICE}-write`, log })
-  const command = connectRedis(config.redis, { role: 'command', name: SERVICE, log })
-  const blocking = connectRedis(config.redis, { role: 'worker', name: `${SERVICE}-worker`, log })
+  const redis = connectService(config.redis, SERVICE, log)
+  const { write, command, blocking } = redis
   const resolver = createResolver({
     servers: config.resolver.servers,
     timeoutMs: config.resolver.timeoutMs,
@@ -76,10 +67,7 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
     repaired: metrics.repaired,
     signal,
   })
-  const readiness = (): Readiness => {
-    if (signal.aborted) return { kind: 'away', reason: 'stopping' }
-    return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
-  }
+  const readiness = () => redis.readiness(signal.aborted)
   const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
   const intake = await startIntake({
     redis: blocking,
@@ -101,7 +89,7 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
       const grace = sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })
       await Promise.race([Promise.all([running, intake.close()]), grace])
       await health.close()
-      for (const redis of [write, command, blocking]) redis.disconnect()
+      redis.disconnect()
     },
   }
 }

@@ -1,0 +1,33 @@
+/** The connections of a service that works on the spool: one for promises, one for turns and questions, one for BullMQ's Workers. */
+import type { Redis } from 'ioredis'
+import type { Log } from './log.ts'
+import type { Readiness } from './readiness.ts'
+import { connectRedis, type RedisConfig } from './redis.ts'
+
+export type ServiceRedis = {
+  write: Redis
+  command: Redis
+  blocking: Redis
+  /** Whether the spool can be worked on now; `stopping` is the service's to say. */
+  readiness: (stopping: boolean) => Readiness
+  disconnect: () => void
+}
+
+/** @param service stands in the connections' names */
+export const connectService = (config: RedisConfig, service: string, log: Log): ServiceRedis => {
+  const write = connectRedis(config, { role: 'write', name: `${service}-write`, log })
+  const command = connectRedis(config, { role: 'command', name: service, log })
+  const blocking = connectRedis(config, { role: 'worker', name: `${service}-worker`, log })
+  return {
+    write,
+    command,
+    blocking,
+    readiness: (stopping) => {
+      if (stopping) return { kind: 'away', reason: 'stopping' }
+      return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
+    },
+    disconnect: () => {
+      for (const redis of [write, command, blocking]) redis.disconnect()
+    },
+  }
+}
