@@ -1,3 +1,4 @@
+export * from './destination.ts'
 export * from './events.ts'
 export * from './id.ts'
 export * from './lanes.ts'

@@ -13,7 +13,25 @@ export type Outcome =
   | { kind: 'bounced'; status: string; reason: string; reply: Reply | null; stage: Stage; cause: Cause }
 
 /** What an attempt said about the site: does the next session have reason to hope? */
-export type SiteReport = { kind: 'ok' } | { kind: 'failed'; reason: string } | { kind: 'none' }
+export type SiteReport =
+  | { kind: 'ok' }
+  | { kind: 'failed'; reason: string }
+  | { kind: 'none' }
+  | ({ kind: 'curb' } & Curb)
+
+/** A reply rule's word on the whole site: leave it alone for a time, or be gentler with it. */
+export type Curb = {
+  /** The rule's name. */
+  rule: string
+  /** The reply that it matched, in words. */
+  reason: string
+  pauseMs?: number
+  connections?: number
+  /** µs between two messages to the site. */
+  intervalUs?: number
+  /** ms that connections and interval are held; then they recover step by step. */
+  forMs?: number
+}
 
 /** All that one attempt brought. `outcomes` stands in the order of the task's recipients. */
 export type DeliveryReport = {
