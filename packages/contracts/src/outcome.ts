@@ -13,11 +13,7 @@ export type Outcome =
   | { kind: 'bounced'; status: string; reason: string; reply: Reply | null; stage: Stage; cause: Cause }
 
 /** What an attempt said about the site: does the next session have reason to hope? */
-export type SiteReport =
-  | { kind: 'ok' }
-  | { kind: 'failed'; reason: string }
-  | { kind: 'none' }
-  | ({ kind: 'curb' } & Curb)
+export type SiteReport = { kind: 'ok' } | { kind: 'failed'; reason: string } | { kind: 'none' } | ({ kind: 'curb' } & Curb)
 
 /** A reply rule's word on the whole site: leave it alone for a time, or be gentler with it. */
 export type Curb = {
