@@ -2,7 +2,8 @@
  * All that smtp-server's connection is told to do otherwise, each override named after the rule it keeps. smtp-server keeps the
  * sockets, TLS, SASL and the life of a connection; commands and content go to the service's dialogue.
  *
- * Replies of a pipelined group leave in one write. Nothing is read from a client that does not read its replies.
+ * Replies of a pipelined group leave in one write. Nothing is read from a client that does not read its replies. One that has sent
+ * all it had and closed its side (RFC 9293 §3.6) still hears every reply, and then the connection ends.
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -190,15 +191,23 @@ export class ListenerConnection extends SMTPConnection {
     this.end(REPLIES.endless)
   }
 
+  /** The client closed its side: what it sent is answered, and a message that has no end never gets one. */
+  finished(): void {
+    if (!this._closing && !this._closed) this.close()
+  }
+
   /** RFC 3207. Whatever came behind STARTTLS in plain text is dropped by the library, with the parser that held it. */
   startTls(line: string): undefined {
     const refused = refuseStartTls(this.server.listener, this.dialogue.client, line)
     if (refused !== null) return void this.answer(refused)
     this.respond(GO_AHEAD)
     this.flush()
+    // Who closes a side in the midst of a handshake is gone.
+    this._socket.allowHalfOpen = false
     this.upgrade(
       () => {},
       () => {
+        this._socket.allowHalfOpen = true
         Object.assign(this.dialogue.client, { user: null, helo: null, tls: tlsOf(this._socket) })
         this.dialogue.forget()
       },

@@ -22,6 +22,8 @@ const libraryOptions = ({ service, listener, certificate }: ServerOptions): SMTP
   name: service.hostname,
   lmtp: service.protocol === 'LMTP',
   logger: false,
+  // A client may close its side behind its last command, and reads on: the parser's end closes ours.
+  allowHalfOpen: true,
   secure: listener.implicitTls,
   // R-banner: no wait for the DNS.
   disableReverseLookup: true,
@@ -89,10 +91,12 @@ export class ListenerServer extends SMTPServer {
     }
   }
 
-  /** Implicit TLS: a handshake that fails is told of, too. */
+  /** Implicit TLS: a handshake that fails is told of, too; who closes a side in its midst is gone. */
   override _upgrade(socket: Socket, callback: Parameters<SMTPServer['_upgrade']>[1]): void {
     const ip = plainIp(socket)
+    socket.allowHalfOpen = false
     super._upgrade(socket, (fault, secured) => {
+      if (secured) secured.allowHalfOpen = true
       if (fault !== null && fault !== undefined) this.service.tlsFailed(this.listener, ip, fault)
       callback(fault, secured)
     })

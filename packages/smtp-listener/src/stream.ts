@@ -27,6 +27,8 @@ export type Listener = {
   received: (replies: Awaited<ReturnType<Reception['end']>>) => void
   /** The content is endless. */
   abandon: () => void
+  /** The client sends no more, and all that it sent is answered. */
+  finished: () => void
   pause: (next: () => void) => void
 }
 
@@ -45,6 +47,7 @@ export class ListenerStream extends SMTPStream {
     this.lines = createCommandLines(service.limits.commandLineBytes)
     this.parser = createContentParser(service.bareLineFeeds)
     this.mostContentBytes = Math.max(READ_AT_LEAST_BYTES, READ_UP_TO_LIMITS * service.limits.sizeBytes)
+    this.on('finish', () => listener.finished())
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: (error?: Error | null) => void): void {
