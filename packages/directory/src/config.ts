@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname as machineName } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { type Address, ConfigError } from '@sluice/runtime'
+import type { Policy } from './policies.ts'
 import { classic, internet, type Schedule } from './schedules.ts'
 import type { WrittenConfig } from './schema.ts'
 
@@ -23,7 +24,17 @@ export type Route = Omit<Written<'routes'>, 'hosts' | 'auth' | 'schedule'> & {
   schedule: Schedule
 }
 
-type Resolved = 'hostname' | 'redis' | 'content' | 'domains' | 'accounts' | 'routes' | 'schedules' | 'schedule' | 'mailbox'
+type Resolved =
+  | 'hostname'
+  | 'redis'
+  | 'content'
+  | 'domains'
+  | 'accounts'
+  | 'routes'
+  | 'policies'
+  | 'schedules'
+  | 'schedule'
+  | 'mailbox'
 export type Config = Omit<WrittenConfig, Resolved> & {
   hostname: string
   /** `url` null: `sluice up` runs its own and passes the address on. */
@@ -32,6 +43,7 @@ export type Config = Omit<WrittenConfig, Resolved> & {
   domains: Domain[]
   accounts: Account[]
   routes: Route[]
+  policies: Policy[]
   schedules: Record<string, Schedule>
   /** The default one. */
   schedule: Schedule
@@ -148,6 +160,10 @@ export const resolveConfig = async (
         schedule: (route.schedule === null ? undefined : schedules[route.schedule]) ?? schedule,
       })),
     ),
+    policies: written.policies.map((policy) => ({
+      ...policy,
+      schedule: policy.schedule === null ? null : (schedules[policy.schedule] ?? schedule),
+    })),
     schedules,
     schedule,
     mailbox: { listen: mailbox.listen, directory: resolve(dataDir, mailbox.directory ?? 'mail') },

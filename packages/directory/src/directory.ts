@@ -1,11 +1,13 @@
 /** Who is here, who may, and where mail goes: the questions that services ask of the config. No I/O but the scrypt of log-ins. */
 import { networkInterfaces } from 'node:os'
-import type { Recipient } from '@sluice/contracts'
+import { partsOf, type Recipient } from '@sluice/contracts'
 import type { Mailbox } from '@sluice/smtp'
 import { type AliasDomain, accountKey, createExpand } from './aliases.ts'
+import { type ClassConfig, type ClassFacts, createClasses, USUAL_SHARE } from './classes.ts'
 import type { Account, Route } from './config.ts'
 import type { Destination } from './destination.ts'
 import { createCheckPassword } from './passwords.ts'
+import { createPolicies, type Explained, type Policy, type Shaping, type Site } from './policies.ts'
 import { createRouting } from './routing.ts'
 import { createTrusted, plainIp } from './trusted-networks.ts'
 
@@ -23,9 +25,21 @@ export type Directory = {
    * `postmaster` without a domain is given with the empty domain.
    */
   resolve: (address: Mailbox) => Resolution
-  /** R-route; null: no route. */
+  /** R-route: the hop, which is the destination in the default class; null: no route. */
   destinationOf: (recipient: Recipient) => Destination | null
+  /** Of any class of the hop. */
   routeOf: (destination: Destination) => Route | null
+  /** '' for the default class. */
+  classOf: (facts: ClassFacts) => string
+  /** The header fields that `classOf` may ask for, in lower case; null: there are no classes, so it need not be called. */
+  classHeaders: () => ReadonlySet<string> | null
+  /**
+   * What binds the mail of a destination: its route and the policies that match. null: no route.
+   * @param site the hosts behind it; null where they are not known, or for a route that names its hosts
+   */
+  shapingOf: (destination: Destination, site: Site | null) => Shaping | null
+  /** The same, and which policies said so. */
+  explain: (destination: Destination, site: Site | null) => Explained | null
   accountExists: (address: string) => boolean
   account: (address: string) => Account | null
 }
@@ -36,6 +50,9 @@ export type DirectoryConfig = {
   accounts: { address: string; quotaBytes: number | null; password?: string | null }[]
   routes: Route[]
   trustedNetworks: string[]
+  classes?: ClassConfig[]
+  defaultShare?: number
+  policies?: Policy[]
 }
 
 const interfaceAddresses = (): string[] =>
@@ -51,6 +68,12 @@ export const createDirectory = (config: DirectoryConfig, options: { ownAddresses
   const ownIps = createTrusted((options.ownAddresses ?? interfaceAddresses()).map(plainIp))
   const named = config.domains.flatMap(({ name, route }): [string, string][] => (route === null ? [] : [[name, route]]))
   const routing = createRouting(config.routes, new Map(named))
+  const classes = createClasses(config.classes ?? [], config.defaultShare ?? USUAL_SHARE)
+  const explained = createPolicies(config.policies ?? [])
+  const explain = (destination: Destination, site: Site | null): Explained | null => {
+    const route = routing.routeOf(destination)
+    return route && explained({ destination, route, site, share: classes.shareOf(partsOf(destination).class) })
+  }
   const accounts = new Map(
     config.accounts.map(({ address, quotaBytes, password }) => [
       accountKey(address),
@@ -95,6 +118,10 @@ export const createDirectory = (config: DirectoryConfig, options: { ownAddresses
     },
     destinationOf: ({ address }) => routing.destinationOf(address.slice(address.lastIndexOf('@') + 1)),
     routeOf: routing.routeOf,
+    classOf: classes.classOf,
+    classHeaders: () => classes.headers,
+    shapingOf: (destination, site) => explain(destination, site)?.shaping ?? null,
+    explain,
     accountExists: (address) => account(address) !== null,
     account,
   }

@@ -1,6 +1,8 @@
+export type { ClassFacts } from './classes.ts'
 export type { Account, Config, Domain, Listener, Route, RouteHost } from './config.ts'
 export { createDirectory, type Directory, type Resolution } from './directory.ts'
 export { loadConfig } from './load-config.ts'
 export { hashPassword } from './passwords.ts'
+export type { Explained, Shaping, Site } from './policies.ts'
 export { nextAttemptAt, type Schedule, scheduleSpanMs } from './schedules.ts'
 export { loadServiceConfig } from './service-config.ts'

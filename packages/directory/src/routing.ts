@@ -1,16 +1,15 @@
 /** R-route: which route takes a domain, and what the destination is called. Exact domain, longest wildcard, then `*`. */
+import { domainOf, hopOfDomain, partsOf } from '@sluice/contracts'
 import type { Destination } from './destination.ts'
 
 type Routed = { name: string; match: string[]; type: 'smtp' | 'lmtp' | 'mx' | 'local' }
 
 export type Routing<Route> = {
-  /** null: no route. @param domain A-labels in lower case, or an address literal */
+  /** The hop of a domain; null: no route. @param domain A-labels in lower case, or an address literal */
   destinationOf: (domain: string) => Destination | null
+  /** The class plays no part. */
   routeOf: (destination: Destination) => Route | null
 }
-
-/** MX destinations are domains; a bare top-level one gets a dot, so that it cannot be taken for a route's name. */
-const asDestination = (domain: string): Destination => (/[.[]/.test(domain) ? domain : `${domain}.`)
 
 /** @param own the routes that own domains name themselves; they come before any match */
 export const createRouting = <Route extends Routed>(routes: Route[], own: Map<string, string>): Routing<Route> => {
@@ -32,11 +31,12 @@ export const createRouting = <Route extends Routed>(routes: Route[], own: Map<st
   return {
     destinationOf: (domain) => {
       const route = routeOfDomain(domain)
-      return route === null ? null : route.type === 'mx' ? asDestination(domain) : route.name
+      return route === null ? null : route.type === 'mx' ? hopOfDomain(domain) : route.name
     },
     routeOf: (destination) => {
-      if (!/[.[]/.test(destination)) return byName.get(destination) ?? null
-      const route = routeOfDomain(destination.replace(/\.$/, ''))
+      const { hop } = partsOf(destination)
+      if (!/[.[]/.test(hop)) return byName.get(hop) ?? null
+      const route = routeOfDomain(domainOf(hop))
       return route?.type === 'mx' ? route : null
     },
   }

@@ -50,6 +50,8 @@ const toHost = (text: string): { host: string; port: number | null; weight: numb
   return parsed === null ? null : { ...parsed, weight: 1 }
 }
 
+export const tlsMode = () => z.enum(['off', 'opportunistic', 'required', 'verified', 'implicit'])
+
 /** A host of a route: `host:port` as one text, or its parts. The port's default depends on the route's type. */
 export const routeHost = () =>
   z.union([

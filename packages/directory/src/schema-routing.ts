@@ -1,7 +1,7 @@
 /** The sections that say who is here and where mail goes: domains, accounts, routes, schedules. */
 import { duration, percent, rate, size } from '@sluice/runtime'
 import { z } from 'zod'
-import { domainName, file, mailAddress, name, parsedText, routeHost, toDomain } from './schema-parts.ts'
+import { domainName, file, mailAddress, name, parsedText, routeHost, tlsMode, toDomain } from './schema-parts.ts'
 
 const aliasName = z.string().regex(/^[^\s@*]+$/u, { error: 'expected the part before the @; for all other names use catchAll' })
 
@@ -79,8 +79,7 @@ export const routeSchema = z
       .describe('Where smtp and lmtp routes go: `host:port`, or `{ host, port, weight }`.')
       .meta({ example: '["10.0.0.5:25"]' }),
     select: z.enum(['order', 'weight']).default('order').describe('`order`: the first that answers. `weight`: spread over all.'),
-    tls: z
-      .enum(['off', 'opportunistic', 'required', 'verified', 'implicit'])
+    tls: tlsMode()
       .default('opportunistic')
       .describe(
         '`opportunistic`: encrypt when offered. `required`: encrypt or wait. `verified`: with a certificate that holds. `implicit`: verified, TLS from the first byte.',
@@ -93,7 +92,12 @@ export const routeSchema = z
       .nullable()
       .default(null)
       .describe('Logs in at the hosts; only ever under TLS.'),
-    connections: z.int().min(1).max(10_000).default(20).describe('Connections to one site at once, over the whole cluster.'),
+    connections: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(20)
+      .describe('Connections to one site at once, over the whole cluster; `policies` may say more.'),
     rate: rate()
       .nullable()
       .default(null)

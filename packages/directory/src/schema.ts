@@ -19,6 +19,7 @@ import {
   resolverSchema,
   spoolerSchema,
 } from './schema-service.ts'
+import { classSchema, policySchema, share } from './schema-shaping.ts'
 
 export const configSchema = z
   .strictObject({
@@ -68,6 +69,25 @@ export const configSchema = z
       .describe(
         'The schedule of routes that name none. `classic`: at once, then after 2, 4, 6, 8 and 10 hours. `internet`: early retries, then rarer, five days.',
       ),
+    classes: z
+      .array(classSchema)
+      .default([])
+      .describe(
+        'Kinds of mail that wait in queues of their own and share a site by weight. `notices` is built in. See [shaping](shaping.md).',
+      )
+      .meta({
+        example:
+          'classes:\n  - { name: bulk, share: 1, match: { header: { name: Precedence, pattern: bulk } } }\n  - { name: lists, share: 2, match: { header: { name: List-Id } } }\n',
+      }),
+    defaultShare: share().default(10).describe('The weight of mail of no class.'),
+    policies: z
+      .array(policySchema)
+      .default([])
+      .describe('What binds a site, destination, class or route. All that match apply in order; what a later one says wins.')
+      .meta({
+        example:
+          'policies:\n  - match: { site: "*.google.com" }\n    connections: 10\n    messagesPerConnection: 100\n  - match: { class: bulk }\n    rate: 60/min\n',
+      }),
     delayNotice: duration().prefault('4h').describe('Senders who asked for it (NOTIFY=DELAY) hear of a delay after this.'),
     limits: limitsSchema.prefault({}).describe('What one client may ask of ingress.'),
     bareLineFeeds: z

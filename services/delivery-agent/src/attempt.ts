@@ -2,7 +2,15 @@
  * One attempt to deliver one task: as many transactions as its recipients need (R-rcpt-split), over as many hosts as it takes
  * until one talks (R-outcome). Every turn of the loop settles a recipient, uses up a host or gives up a used connection, so it ends.
  */
-import { type DeliveryReport, type Outcome, type SiteReport, type Stage, stageSchema, type Task } from '@sluice/contracts'
+import {
+  type DeliveryReport,
+  domainOf,
+  type Outcome,
+  type SiteReport,
+  type Stage,
+  stageSchema,
+  type Task,
+} from '@sluice/contracts'
 import type { Route } from '@sluice/directory'
 import { type Judgement, judge } from '@sluice/smtp'
 import { hasCode } from './answer.ts'
@@ -124,7 +132,12 @@ const record = (attempt: Attempt, chosen: readonly number[], judgements: readonl
 const giveUp = (attempt: Attempt): void => {
   const { search, signal, destination } = attempt
   const { failure } = search
-  const lost = { kind: 'lost', stage: 'mail', host: search.host ?? destination, what: 'the connection was lost before' } as const
+  const lost = {
+    kind: 'lost',
+    stage: 'mail',
+    host: search.host ?? domainOf(destination),
+    what: 'the connection was lost before',
+  } as const
   settle(attempt, (i) => (signal.aborted ? interrupted() : (failure?.judgement ?? attempt.last[i] ?? judge(lost))))
   if (signal.aborted || attempt.site.kind === 'ok') return
   const reason = attempt.outcomes.find((outcome) => outcome?.kind === 'deferred')

@@ -1,4 +1,5 @@
 /** The hosts that a route leads to, in the order in which to try them (R-route, R-mx). */
+import { domainOf } from '@sluice/contracts'
 import type { Route } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 import { type Judgement, judge } from '@sluice/smtp'
@@ -65,10 +66,10 @@ const fromRoute = async (route: Route, resolver: MxResolver, random: () => numbe
   return { kind: 'none', judgement: judge({ kind: 'lost', stage: 'resolve', host, what }), reason: `${host}: ${what}` }
 }
 
-/** @param destination the recipient domain for MX routes; `ai.` for a bare top-level one */
+/** @param destination its domain is looked up for MX routes */
 export const findCandidates = (
   destination: string,
   route: Route,
   parts: { resolver: MxResolver; random: () => number },
 ): Promise<Candidates> =>
-  route.type === 'mx' ? fromMx(destination.replace(/\.$/, ''), parts.resolver) : fromRoute(route, parts.resolver, parts.random)
+  route.type === 'mx' ? fromMx(domainOf(destination), parts.resolver) : fromRoute(route, parts.resolver, parts.random)

@@ -3,7 +3,7 @@
  * content or a far end can cause; what is not understood is parked, never dropped.
  */
 import { ContentError, type ContentStore } from '@sluice/content-store'
-import type { Attempt, DeliveryReport, SiteReport, Stage, Task } from '@sluice/contracts'
+import { type Attempt, type DeliveryReport, domainOf, type SiteReport, type Stage, type Task } from '@sluice/contracts'
 import type { Route } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { judge } from '@sluice/smtp'
@@ -104,7 +104,7 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     attempt: (handed: HandedTask, context: TaskContext): Promise<Handled> =>
       handle(handed, context, false, async (task, content) => {
         if (context.route === null) {
-          const domain = context.destination
+          const domain = domainOf(context.destination)
           return ownReport(task, 'route', { kind: 'no-route', domain }, `no route for ${domain}`)
         }
         metrics.event('attempt')
@@ -141,7 +141,7 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     /** It outlived its schedule while its site was left alone, untried. */
     expire: (handed: HandedTask, context: TaskContext, why: string): Promise<Handled> =>
       handle(handed, context, true, (task) => {
-        const lost = { kind: 'lost', stage: 'connect', host: context.destination, what: why } as const
+        const lost = { kind: 'lost', stage: 'connect', host: domainOf(context.destination), what: why } as const
         return Promise.resolve(ownReport(task, 'connect', lost, `not tried: ${why}`))
       }),
   }

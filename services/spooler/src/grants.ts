@@ -4,6 +4,7 @@
  * policy applies soon, and nothing moves for long when every spooler is gone. A site's sessions are counted lane by lane: domains
  * that share an MX may lie in any lane, so each lane gets its part of the site's connections.
  */
+import { domainOf } from '@sluice/contracts'
 import { type Config, type Directory, type Route, scheduleSpanMs } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 import type { Rate } from '@sluice/runtime'
@@ -15,9 +16,6 @@ const TASKS_PER_SESSION = 3
 
 /** µs from one message to the next. */
 export const intervalUs = (rate: Rate | null): number => (rate === null ? 0 : Math.round((rate.perMs * 1000) / rate.count))
-
-/** A destination of an MX route: its domain as the DNS knows it. */
-const domainOf = (destination: string): string => destination.replace(/\.$/, '')
 
 const siteOf = (route: Route, destination: string, resolver: Pick<MxResolver, 'siteOf'>): Promise<string> | string =>
   route.type === 'mx' ? resolver.siteOf(domainOf(destination)) : route.name
