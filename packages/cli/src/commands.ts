@@ -5,7 +5,8 @@ import { hold, release } from './commands/hold.ts'
 import { queue } from './commands/queue.ts'
 import { retry } from './commands/retry.ts'
 import { send } from './commands/send.ts'
+import { spoolScript } from './commands/spool-script.ts'
 import { trace } from './commands/trace.ts'
 import { up } from './commands/up.ts'
 
-export const COMMANDS: readonly Command[] = [up, send, queue, trace, hold, release, retry, configCheck]
+export const COMMANDS: readonly Command[] = [up, send, queue, trace, hold, release, retry, configCheck, spoolScript]

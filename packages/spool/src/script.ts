@@ -15,24 +15,27 @@ const COMMANDS = [
   'promote',
 ] as const
 
-type ShippedCommand = { name: string; content: string }
+type ShippedCommand = { name: string; content: string; keys: number }
 
 const isCommand = (value: unknown): value is ShippedCommand => typeof value === 'object' && value !== null && 'content' in value
 
-const shippedCommands = (): string => {
+/** BullMQ's commands as it ships them. @throws when this BullMQ lacks one of the names */
+export const shippedCommands = (names: readonly string[]): ShippedCommand[] => {
   const require = createRequire(import.meta.url)
   const shipped: Record<string, unknown> = require('bullmq/dist/cjs/scripts')
   const byName = new Map(
     Object.values(shipped)
       .filter(isCommand)
-      .map((command) => [command.name, command.content]),
+      .map((command) => [command.name, command]),
   )
-  return COMMANDS.map((name) => {
-    const content = byName.get(name)
-    if (content === undefined) throw new Error(`this BullMQ has no command ${name}`)
-    return `local function ${name}(KEYS, ARGV)\n${content}\nend`
-  }).join('\n')
+  return names.map((name) => {
+    const command = byName.get(name)
+    if (command === undefined) throw new Error(`this BullMQ has no command ${name}`)
+    return command
+  })
 }
+
+const wrapped = ({ name, content }: ShippedCommand): string => `local function ${name}(KEYS, ARGV)\n${content}\nend`
 
 const read = (name: string): string => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8')
 
@@ -44,6 +47,14 @@ const compose = (prelude: string, body: string): string => {
 
 export const SCRIPTS = ['admit', 'intake', 'next', 'wake', 'grant', 'forget', 'repair', 'release-content'] as const
 export type ScriptName = (typeof SCRIPTS)[number]
+/** Each has one key, which names the lane's shard; all others follow from the lane's prefix. */
+export const SCRIPT_KEYS = 1
+
+/** The whole text of each script, as it is sent to Redis. */
+export const composeScripts = (): { name: ScriptName; text: string }[] => {
+  const prelude = `${shippedCommands(COMMANDS).map(wrapped).join('\n')}\n${read('common')}`
+  return SCRIPTS.map((name) => ({ name, text: compose(prelude, read(name)) }))
+}
 
 type Argument = string | number | Buffer
 /** @returns the reply, bulk strings as Buffers */
@@ -51,8 +62,7 @@ export type RunScript = (name: ScriptName, key: string, args: Argument[]) => Pro
 
 /** Registers the scripts with a connection: sent by their hash, in full only where Redis does not know them yet. */
 export const createRunner = (redis: Redis): RunScript => {
-  const prelude = `${shippedCommands()}\n${read('common')}`
-  for (const name of SCRIPTS) redis.defineCommand(`sluice-${name}`, { numberOfKeys: 1, lua: compose(prelude, read(name)) })
+  for (const { name, text } of composeScripts()) redis.defineCommand(`sluice-${name}`, { numberOfKeys: SCRIPT_KEYS, lua: text })
   const commands = redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>
   return (name, key, args) => {
     const command = commands[`sluice-${name}Buffer`]
