@@ -1,72 +1,174 @@
 /**
- * Moves the messages through one contender: from smtp-source over 20 connections into smtp-sink. The time runs from the
- * start of smtp-source until the sink has the last message. The last count is made when the contender has stopped.
+ * One run: the messages of a case through one contender, from the source into the sink. The time runs from the start of the
+ * source until the sink has the last message; CPU is counted a little longer, until the contender has settled what it delivered.
+ * The last count is made when the contender has stopped.
  */
 import { chmod, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { runProgram } from '@sluice/testkit'
+import { median, monotonicUs, percentile } from '../support/numbers.ts'
+import { processFigures, processTree } from '../support/processes.ts'
+import { callsBetween } from '../support/redis-calls.ts'
+import type { Case } from './cases.ts'
 import type { Contender, RunningContender } from './contender.ts'
-import { type Sink, startSink } from './sink.ts'
+import { type Mark, type Sink, startSink } from './sink.ts'
+import { flood, type Load, pace } from './source.ts'
 
-export type Load = { count: number; sizeBytes: number; connections: number }
+export type Latency = { p50Ms: number; p99Ms: number; mostMs: number }
 
-export type Result = { name: string; sent: number; arrived: number; doubles: number; tookMs: number; perSecond: number }
+export type Result = {
+  contender: string
+  case: string
+  sent: number
+  /** Different messages at the sink. */
+  arrived: number
+  doubles: number
+  /** Messages that came shorter than they were sent, and recipients that nobody sent to. */
+  spoiled: number
+  tookMs: number
+  perSecond: number
+  /** µs per message, by stage; the contender's own, then `source` and `sink`. */
+  cpuUs: Record<string, number>
+  /** The part of the machine's CPU time that all of them together used while mail came. */
+  busyShare: number
+  /** Peak bytes of the largest process of each stage. */
+  peakBytes: Record<string, number>
+  /** Per message: calls of scripts, and all commands, those of scripts included. */
+  redis: { scripts: number; all: number } | null
+  latency: Latency | null
+}
 
 /** Without a new arrival for so long, the rest is taken for lost. */
 const PATIENCE_MS = 30_000
+/** What is done with a message after its arrival is done by then. */
+const SETTLE_MS = 500
 
-const send = async (port: number, load: Load, signal: AbortSignal): Promise<void> => {
-  const { count, sizeBytes, connections } = load
-  const amount = ['-s', String(connections), '-m', String(count), '-l', String(sizeBytes)]
-  // -d: a connection carries many messages. -N: every recipient gets a number of its own.
-  const addresses = ['-f', 'source@bench.test', '-t', 'bench@far.bench.test']
-  await runProgram('smtp-source', ['-d', '-N', ...amount, ...addresses, `127.0.0.1:${port}`], signal)
-}
-
-const waitForAll = async (sink: Sink, count: number, signal: AbortSignal): Promise<void> => {
+const waitForAll = async (sink: Sink, mark: Mark, count: number, signal: AbortSignal): Promise<void> => {
   let best = 0
   let lateAt = Date.now() + PATIENCE_MS
   for (;;) {
-    const { distinct } = await sink.count()
+    const { distinct } = await sink.count(mark)
     if (distinct >= count) return
     if (distinct > best) {
       best = distinct
       lateAt = Date.now() + PATIENCE_MS
     }
     if (Date.now() > lateAt) return
-    await pause(200, undefined, { signal }) // the time is that of the last arrival, not of the look
+    await pause(100, undefined, { signal }) // the time is that of the last arrival, not of the look
   }
 }
 
-const moveAll = async (running: RunningContender, sink: Sink, load: Load, signal: AbortSignal): Promise<number> => {
+const latencyOf = (begun: Map<number, number>, arrivals: Map<number, number>): Latency => {
+  const times = [...arrivals].map(([number, at]) => (at - (begun.get(number) ?? Number.NaN)) / 1000)
+  return { p50Ms: median(times), p99Ms: percentile(times, 0.99), mostMs: Math.max(...times) }
+}
+
+type Stages = Map<string, { cpuMs: number; peakBytes: number }>
+
+/** The contender's stages, the source (programs that this process started and that have ended) and the sink. */
+const lookAt = async ({ root, stageOf }: RunningContender, sink: Sink): Promise<Stages> => {
+  const stages: Stages = new Map()
+  const add = (stage: string, cpuMs: number, peakBytes: number): void => {
+    const known = stages.get(stage) ?? { cpuMs: 0, peakBytes: 0 }
+    stages.set(stage, { cpuMs: known.cpuMs + cpuMs, peakBytes: Math.max(known.peakBytes, peakBytes) })
+  }
+  for (const each of await processTree(root)) {
+    add(stageOf(each), each.cpuMs, each.peakBytes)
+    if (each.endedCpuMs > 0) add('ended', each.endedCpuMs, 0)
+  }
+  add('source', (await processFigures(process.pid)).endedCpuMs, 0)
+  add('sink', (await processFigures(sink.pid)).cpuMs, 0)
+  return stages
+}
+
+type Run = { running: RunningContender; sink: Sink; load: Load; perSecond: number | null; signal: AbortSignal }
+
+/** Moves all messages of one mark; @returns the time until the last arrival, and of a paced load how long each took. */
+const moveAll = async (run: Run, mark: Mark): Promise<{ tookMs: number; latency: Latency | null }> => {
+  const { running, sink, load, perSecond } = run
   const failed = new AbortController()
-  const either = AbortSignal.any([signal, failed.signal])
-  const startedAt = Date.now()
+  const signal = AbortSignal.any([run.signal, failed.signal])
+  const startedUs = monotonicUs()
   try {
-    await Promise.all([send(running.port, load, either), waitForAll(sink, load.count, either)])
+    const sent =
+      perSecond === null || mark === 'warm'
+        ? flood(running.port, load, mark, signal)
+        : pace(running.port, { ...load, perSecond }, signal)
+    const [begun] = await Promise.all([sent, waitForAll(sink, mark, load.count, signal)])
+    const { lastUs } = await sink.count(mark)
+    const latency = begun instanceof Map ? latencyOf(begun, await sink.arrivals(mark)) : null
+    return { tookMs: (lastUs - startedUs) / 1000, latency }
   } finally {
     failed.abort()
   }
-  return (await sink.count()).lastAt - startedAt
 }
 
-/** @param folder a folder of the bench's own, which the caller removes */
-export const measure = async (contender: Contender, load: Load, folder: string, signal: AbortSignal): Promise<Result> => {
-  const own = join(folder, contender.name.toLowerCase())
-  await mkdir(own)
-  await chmod(own, 0o755)
-  const sink = await startSink(join(own, 'sink'))
+const perMessage = (before: Stages, after: Stages, count: number): Record<string, number> =>
+  Object.fromEntries(
+    [...after].map(([stage, { cpuMs }]) => [stage, Math.max(0, ((cpuMs - (before.get(stage)?.cpuMs ?? 0)) * 1000) / count)]),
+  )
+
+type Measured = Pick<Result, 'tookMs' | 'perSecond' | 'cpuUs' | 'busyShare' | 'peakBytes' | 'redis' | 'latency'>
+
+const measureRunning = async (run: Run, one: Case, cores: number): Promise<Measured> => {
+  const { running, sink, load } = run
+  await moveAll({ ...run, load: { ...load, count: one.warmUp } }, 'warm')
+  await pause(SETTLE_MS)
+  const callsBefore = await running.redisCalls?.()
+  const before = await lookAt(running, sink)
+  const { tookMs, latency } = await moveAll(run, 'bench')
+  await pause(SETTLE_MS)
+  const after = await lookAt(running, sink)
+  const callsAfter = await running.redisCalls?.()
+  const cpuUs = perMessage(before, after, load.count)
+  const calls = callsBefore && callsAfter ? callsBetween(callsBefore, callsAfter) : null
+  return {
+    tookMs,
+    perSecond: load.count / (tookMs / 1000),
+    cpuUs,
+    busyShare: (Object.values(cpuUs).reduce((sum, each) => sum + each, 0) * load.count) / (tookMs * 1000 * cores),
+    peakBytes: Object.fromEntries([...after].flatMap(([stage, { peakBytes }]) => (peakBytes > 0 ? [[stage, peakBytes]] : []))),
+    redis: calls && { scripts: calls.scripts / load.count, all: calls.all / load.count },
+    latency,
+  }
+}
+
+export type MeasureOptions = {
+  contender: Contender
+  one: Case
+  count: number
+  /** A folder that does not exist yet; the caller removes it. */
+  folder: string
+  cores: number
+  signal: AbortSignal
+}
+
+export const measure = async ({ contender, one, count, folder, cores, signal }: MeasureOptions): Promise<Result> => {
+  await mkdir(folder)
+  await chmod(folder, 0o755)
+  const { sizeBytes, connections, kept, perSecond } = one
+  const sink = await startSink(sizeBytes)
   try {
-    const running = await contender.start({ folder: own, sinkPort: sink.port })
-    let tookMs: number
+    const running = await contender.start({ folder, sinkPort: sink.port })
+    let measured: Measured
     try {
-      tookMs = await moveAll(running, sink, load, signal)
+      measured = await measureRunning(
+        { running, sink, load: { count, sizeBytes, connections, kept }, perSecond, signal },
+        one,
+        cores,
+      )
     } finally {
       await running.stop()
     }
-    const { distinct, doubles } = await sink.count()
-    return { name: contender.name, sent: load.count, arrived: distinct, doubles, tookMs, perSecond: distinct / (tookMs / 1000) }
+    const [warm, bench] = [await sink.count('warm'), await sink.count('bench')]
+    return {
+      ...measured,
+      contender: contender.name,
+      case: one.name,
+      sent: one.warmUp + count,
+      arrived: warm.distinct + bench.distinct,
+      doubles: warm.doubles + bench.doubles,
+      spoiled: warm.short + bench.short + bench.strays,
+    }
   } finally {
     await sink.stop()
   }

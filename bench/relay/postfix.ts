@@ -1,30 +1,31 @@
-/**
- * Postfix, tuned for throughput as its TUNING_README says: enough processes for every connection, a delivery for each from the
- * start, connections to the smarthost cached, no wait at its door, no chroot. Its durability is left as it comes: every queue
- * file is synced before the 250, as Sluice does with its log.
- */
+/** Postfix of its own queue and config: bench/peers/postfix/main.cf says how it is tuned, and why. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { startPostfix } from '@sluice/testkit'
+import type { ProcessFigures } from '../support/processes.ts'
 import type { Contender } from './contender.ts'
 
-const tuned = (sinkPort: number): Record<string, string> => ({
-  // Its log goes to syslog, as it does by default.
-  maillog_file: '',
-  myhostname: 'postfix.bench.test',
-  relayhost: `[127.0.0.1]:${sinkPort}`,
-  default_process_limit: '100',
-  in_flow_delay: '0',
-  smtpd_client_connection_count_limit: '0',
-  initial_destination_concurrency: '20',
-  default_destination_concurrency_limit: '20',
-  smtp_connection_cache_destinations: 'static:all',
-})
+const CONFIG = join(import.meta.dirname, '..', 'peers', 'postfix', 'main.cf')
+
+/** The lines `name = value` of a main.cf without continued lines. */
+const readParameters = async (sinkPort: number): Promise<Record<string, string>> => {
+  const lines = (await readFile(CONFIG, 'utf8')).matchAll(/^(\w+) *= *(.*)$/gm)
+  return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value.replace('$SINK', String(sinkPort))]))
+}
+
+/** By the name of the program: smtpd, cleanup, qmgr, smtp, … */
+const stageOf = ({ command }: ProcessFigures): string => /^(?:\S*\/)?([a-z]+)/.exec(command)?.[1] ?? command
 
 export const postfix: Contender = {
   name: 'Postfix',
-  obstacle: () =>
-    process.getuid?.() === 0 ? null : 'Postfix can only be started by root: run this as root, or with --only sluice',
+  durability: 'its queue: every file synced',
+  prepare: async () => {
+    if (process.getuid?.() !== 0)
+      throw new Error('Postfix can only be started by root: run this as root, or without it (--peers)')
+  },
   start: async ({ folder, sinkPort }) => {
-    const { port, stop } = await startPostfix({ folder, parameters: tuned(sinkPort) })
-    return { port, stop }
+    const { port, stop } = await startPostfix({ folder, parameters: await readParameters(sinkPort) })
+    const root = Number(await readFile(join(folder, 'queue', 'pid', 'master.pid'), 'utf8'))
+    return { port, root, stageOf, redisCalls: null, stop }
   },
 }

@@ -1,67 +1,68 @@
-/**
- * The far end of the bench: Postfix's smtp-sink, which writes every message it takes into one file. Each message carries
- * a number of its own in its recipient (`17bench@…`, smtp-source -N), so that the file tells which arrived, and how often.
- */
-import { chmod, mkdir, open, stat } from 'node:fs/promises'
+/** Starts the far end of the bench (sink-process.ts) and asks it what has arrived. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
-import { freePort, startProgram, waitForPort } from '@sluice/testkit'
 
-export type Arrivals = {
+/** The mark is the word in the recipient: `bench`, or `warm` for what is sent before. */
+export type Mark = 'bench' | 'warm'
+export type SinkQuestion = { mark: Mark; whole: boolean }
+
+export type SinkAnswer = {
   /** Different messages. */
   distinct: number
   /** Copies beyond the first of each. */
   doubles: number
-  /** When the last one was written, ms since the epoch. */
-  lastAt: number
+  /** Messages with fewer bytes than were sent. */
+  short: number
+  /** Kinds of recipients that nobody sent to. */
+  strays: number
+  /** When the last one came, µs of the machine's clock; 0 without any. */
+  lastUs: number
+  /** Number of each message, and when it came first; only when asked for. */
+  arrivals: [number, number][]
 }
 
 export type Sink = {
   port: number
-  /** Reads what has been written since the last call. */
-  count: () => Promise<Arrivals>
+  pid: number
+  count: (mark: Mark) => Promise<SinkAnswer>
+  /** With all arrivals. */
+  arrivals: (mark: Mark) => Promise<Map<number, number>>
   stop: () => Promise<void>
 }
 
-const MARK = /^X-Rcpt-Args: <(\d+)bench@/gm
-
-/** Reads a growing file piece by piece, whole lines only. */
-const createReader = (path: string): (() => Promise<string>) => {
-  let offset = 0
-  let rest = ''
-  const buffer = Buffer.alloc(1024 * 1024)
-  return async () => {
-    const file = await open(path).catch(() => null)
-    if (file === null) return ''
-    let text = rest
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
-      if (bytesRead === 0) break
-      offset += bytesRead
-      text += buffer.toString('latin1', 0, bytesRead)
-    }
-    await file.close()
-    const end = text.lastIndexOf('\n') + 1
-    rest = text.slice(end)
-    return text.slice(0, end)
+/** @param leastBytes a message with fewer counts as short */
+export const startSink = async (leastBytes: number): Promise<Sink> => {
+  const child = fork(join(import.meta.dirname, 'sink-process.ts'), [String(leastBytes)], {
+    execArgv: ['--no-warnings'],
+    serialization: 'advanced',
+  })
+  const exited = once(child, 'exit')
+  const ended = exited.then(([code]) => {
+    throw new Error(`the sink ended with exit code ${code}`)
+  })
+  ended.catch(() => {}) // told to whoever waits for an answer
+  const next = async (): Promise<unknown> => (await Promise.race([once(child, 'message'), ended]))[0]
+  const { port } = (await next()) as { port: number }
+  let last: Promise<unknown> = Promise.resolve()
+  /** One question at a time: answers carry no number. */
+  const ask = (question: SinkQuestion): Promise<SinkAnswer> => {
+    const answer = last.then(() => {
+      const coming = next()
+      child.send(question)
+      return coming as Promise<SinkAnswer>
+    })
+    last = answer.catch(() => {})
+    return answer
   }
-}
-
-/** @param folder a new folder of the bench's own */
-export const startSink = async (folder: string): Promise<Sink> => {
-  const port = await freePort()
-  await mkdir(folder, { recursive: true })
-  await chmod(folder, 0o777)
-  const dump = join(folder, 'messages')
-  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const program = await startProgram('smtp-sink', [...user, '-D', dump, `127.0.0.1:${port}`, '1000'])
-  await waitForPort(port, program)
-  const copies = new Map<string, number>()
-  const read = createReader(dump)
-  const count = async (): Promise<Arrivals> => {
-    for (const [, number = ''] of (await read()).matchAll(MARK)) copies.set(number, (copies.get(number) ?? 0) + 1)
-    const all = [...copies.values()].reduce((sum, n) => sum + n, 0)
-    const lastAt = all === 0 ? 0 : (await stat(dump)).mtimeMs
-    return { distinct: copies.size, doubles: all - copies.size, lastAt }
+  return {
+    port,
+    pid: child.pid as number,
+    count: (mark) => ask({ mark, whole: false }),
+    arrivals: async (mark) => new Map((await ask({ mark, whole: true })).arrivals),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await exited
+    },
   }
-  return { port, count, stop: () => program.stop('SIGTERM') }
 }

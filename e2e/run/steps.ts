@@ -42,7 +42,7 @@ export const STEPS: Step[] = [
     ...plain,
     name: 'bench',
     means: 'a small relay run, each message exactly once',
-    args: ['bench/relay.ts', '--count', '500'],
+    args: ['bench/main.ts', '--cases', '2k20', '--peers', 'postfix', '--quick'],
     onlyWhenAsked: true,
   },
 ]

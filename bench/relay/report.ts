@@ -1,0 +1,91 @@
+/** The bench's words: a line per run while it goes, a block of stages per case, and the table at the end. */
+import type { Case } from './cases.ts'
+import type { Result } from './measure.ts'
+import type { Summary } from './summary.ts'
+
+const MIB = 2 ** 20
+
+export const ms = (value: number): string => (value < 100 ? value.toFixed(1) : value.toFixed(0))
+const us = (value: number): string => (value >= 10_000 ? `${(value / 1000).toFixed(1)} ms` : `${value.toFixed(0)} µs`)
+
+export const runLine = (run: string, result: Result): string => {
+  const { contender, perSecond, latency, arrived, sent, doubles, spoiled, tookMs } = result
+  const exact = arrived === sent && doubles === 0 && spoiled === 0
+  const figure =
+    latency === null
+      ? `${perSecond.toFixed(perSecond < 100 ? 1 : 0)} messages/s in ${(tookMs / 1000).toFixed(2)} s`
+      : `p50 ${ms(latency.p50Ms)} ms, p99 ${ms(latency.p99Ms)} ms, most ${ms(latency.mostMs)} ms`
+  const counts = exact ? 'exact' : `NOT EXACT: ${arrived} of ${sent} arrived, ${doubles} doubles, ${spoiled} spoiled`
+  return `  ${run} ${contender.padEnd(8)} ${figure}, ${counts}`
+}
+
+/** CPU per message by stage, the largest first. */
+export const stageLine = ({ contender, cpuUs, ownCpuUs, busyShare, redis, peakBytes }: Summary): string => {
+  const stages = Object.entries(cpuUs).filter(([, value]) => value >= 1)
+  const words = stages.toSorted(([, a], [, b]) => b - a).map(([stage, value]) => `${stage} ${us(value)}`)
+  const calls = redis === null ? '' : `; Redis: ${redis.scripts.toFixed(2)} scripts, ${redis.all.toFixed(1)} commands a message`
+  const peaks = Object.entries(peakBytes).filter(([, bytes]) => bytes > 20 * MIB)
+  const memory = peaks.map(([stage, bytes]) => `${stage} ${(bytes / MIB).toFixed(0)}`).join(', ')
+  return [
+    `  ${contender.padEnd(8)} CPU ${us(ownCpuUs)} a message: ${words.join(', ')}; machine ${(busyShare * 100).toFixed(0)} % busy${calls}`,
+    ...(memory === '' ? [] : [`  ${' '.repeat(8)} peak MiB: ${memory}`]),
+  ].join('\n')
+}
+
+const largest = (peaks: Record<string, number>): string => {
+  const [stage, bytes] = Object.entries(peaks).toSorted(([, a], [, b]) => b - a)[0] ?? ['', 0]
+  return `${stage} ${(bytes / MIB).toFixed(0)}`
+}
+
+const figureOf = (summary: Summary): string =>
+  summary.p50Ms === null || summary.p99Ms === null
+    ? `${summary.perSecond.toFixed(summary.perSecond < 100 ? 1 : 0)}/s`
+    : `p50 ${ms(summary.p50Ms)} ms, p99 ${ms(summary.p99Ms)} ms`
+
+/** How many times better than Postfix; null without one. */
+export const ratioToPostfix = (summary: Summary, all: readonly Summary[]): number | null => {
+  const postfix = all.find((each) => each.case === summary.case && each.contender === 'Postfix')
+  if (postfix === undefined) return null
+  if (summary.p50Ms !== null && postfix.p50Ms !== null) return postfix.p50Ms / summary.p50Ms
+  return summary.perSecond / postfix.perSecond
+}
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
+/** Markdown, which reads as well in a terminal. */
+export const table = (cases: readonly Case[], all: readonly Summary[]): string => {
+  const head = [
+    'case',
+    'system',
+    'messages',
+    '× Postfix',
+    'CPU a message',
+    'of it by stage',
+    'source, sink',
+    'largest process, MiB',
+    'exact',
+  ]
+  const rows = cases.flatMap((one) =>
+    all
+      .filter((summary) => summary.case === one.name)
+      .map((summary) => {
+        const { cpuUs } = summary
+        const ratio = ratioToPostfix(summary, all)
+        const stages = Object.entries(cpuUs)
+          .filter(([stage, value]) => stage !== 'source' && stage !== 'sink' && value >= 0.03 * summary.ownCpuUs)
+          .toSorted(([, a], [, b]) => b - a)
+        return row([
+          one.title,
+          summary.contender,
+          figureOf(summary),
+          ratio === null ? '' : ratio.toFixed(2),
+          us(summary.ownCpuUs),
+          stages.map(([stage, value]) => `${stage} ${us(value)}`).join(', '),
+          `${us(cpuUs.source ?? 0)}, ${us(cpuUs.sink ?? 0)}`,
+          largest(summary.peakBytes),
+          summary.exact ? 'yes' : `NO: ${summary.fault}`,
+        ])
+      }),
+  )
+  return [row(head), row(head.map(() => '---')), ...rows].join('\n')
+}
