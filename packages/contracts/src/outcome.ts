@@ -27,6 +27,8 @@ export type Curb = {
   intervalUs?: number
   /** ms that connections and interval are held; then they recover step by step. */
   forMs?: number
+  /** The site refused before any message could be offered: this counts as a failure in a row, too. */
+  failed?: boolean
 }
 
 /** All that one attempt brought. `outcomes` stands in the order of the task's recipients. */

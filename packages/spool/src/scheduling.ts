@@ -17,6 +17,14 @@ export type Grant = {
   maxAgeMs: number
   /** Waiting tasks that justify one more session. */
   perSession: number
+  /** µs between two messages to the whole site; 0 without a limit. */
+  siteIntervalUs: number
+  /** '' for the default one. */
+  class: string
+  /** The weight of its class against others that wait for the same site. */
+  share: number
+  /** Not counted against the cap on the whole gateway. */
+  exempt: boolean
   /** ms since the epoch; without renewal nothing is permitted after it. */
   until: number
 }
@@ -45,7 +53,8 @@ export const createScheduling = ({ redis, now }: { redis: Redis; now: () => numb
     },
     grant: async (lane, destination, g) => {
       const limits = [g.sessions, g.siteSessions, g.intervalUs, g.maxAgeMs, g.perSession, g.until]
-      await run('grant', due(lane), [lanePrefix(lane), now(), destination, g.site, ...limits])
+      const shaping = [g.siteIntervalUs, g.class, g.share, g.exempt ? '1' : '']
+      await run('grant', due(lane), [lanePrefix(lane), now(), destination, g.site, ...limits, ...shaping])
     },
     cap: async (lane, intervalUs) => {
       await redis.hset(`${lanePrefix(lane)}:gateway`, 'intervalUs', intervalUs)

@@ -50,9 +50,12 @@ export type ScriptName = (typeof SCRIPTS)[number]
 /** Each has one key, which names the lane's shard; all others follow from the lane's prefix. */
 export const SCRIPT_KEYS = 1
 
+/** Put before each script, in this order. */
+const SHARED = ['common', 'limits', 'opening'] as const
+
 /** The whole text of each script, as it is sent to Redis. */
 export const composeScripts = (): { name: ScriptName; text: string }[] => {
-  const prelude = `${shippedCommands(COMMANDS).map(wrapped).join('\n')}\n${read('common')}`
+  const prelude = [...shippedCommands(COMMANDS).map(wrapped), ...SHARED.map(read)].join('\n')
   return SCRIPTS.map((name) => ({ name, text: compose(prelude, read(name)) }))
 }
 

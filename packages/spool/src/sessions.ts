@@ -80,6 +80,13 @@ const settlementArgs = (settlement: Settlement): (string | number | Buffer)[] =>
   }
 }
 
+/** As the script takes it: the reason of a failure, or a curb as JSON. */
+const wordsOf = (site: SiteReport): string => {
+  if (site.kind !== 'curb') return site.kind === 'failed' ? site.reason : ''
+  const { kind: _, ...curb } = site
+  return JSON.stringify(curb)
+}
+
 const text = (value: unknown): string => (Buffer.isBuffer(value) ? value.toString() : String(value ?? ''))
 
 const HANDED_PARTS = 6
@@ -125,7 +132,6 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
     turn: async (session, mode, settlements, site) => {
       const prefix = lanePrefix(session.lane)
       const report = site.kind === 'none' ? '' : site.kind
-      const reason = site.kind === 'failed' ? site.reason : ''
       const head = [
         prefix,
         session.destination,
@@ -135,7 +141,7 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
         mode,
         nearMs,
         report,
-        reason,
+        wordsOf(site),
         random(),
       ]
       const args = [...head, options.historyMax, options.historyKeepMs, ...settlements.flatMap(settlementArgs)]

@@ -158,7 +158,7 @@ export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
       for (const each of ids) count += await retryOne(destination, each)
       if (count > 0) {
         const site = await redis.hget(`${prefix}:grant:${destination}`, 'site')
-        if (site !== null) await redis.del(`${prefix}:site:${site}`)
+        if (site !== null) await redis.hdel(`${prefix}:site:${site}`, 'failures', 'until', 'reason')
         await lookNow(destination)
       }
       return count

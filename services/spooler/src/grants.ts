@@ -4,7 +4,7 @@
  * policy applies soon, and nothing moves for long when every spooler is gone. A site's sessions are counted lane by lane: domains
  * that share an MX may lie in any lane, so each lane gets its part of the site's connections.
  */
-import { domainOf } from '@sluice/contracts'
+import { domainOf, NOTICE_CLASS, partsOf } from '@sluice/contracts'
 import { type Config, type Directory, type Route, scheduleSpanMs } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 import type { Rate } from '@sluice/runtime'
@@ -13,6 +13,7 @@ import type { Grant } from '@sluice/spool'
 const GRANT_MS = 60_000
 /** Waiting tasks that an open session is expected to take soon. */
 const TASKS_PER_SESSION = 3
+const USUAL_SHARE = 10
 
 /** µs from one message to the next. */
 export const intervalUs = (rate: Rate | null): number => (rate === null ? 0 : Math.round((rate.perMs * 1000) / rate.count))
@@ -31,6 +32,7 @@ export const createGrants = ({ config, directory, resolver, now }: GrantDependen
   return async (destination: string): Promise<Grant> => {
     const route = directory.routeOf(destination)
     const schedule = route?.schedule ?? config.schedule
+    const { class: cls } = partsOf(destination)
     const connections = route?.connections ?? 1
     return {
       site: route === null ? destination : await siteOf(route, destination, resolver),
@@ -39,6 +41,11 @@ export const createGrants = ({ config, directory, resolver, now }: GrantDependen
       intervalUs: intervalUs(route?.rate ?? null),
       maxAgeMs: scheduleSpanMs(schedule),
       perSession: TASKS_PER_SESSION,
+      siteIntervalUs: 0,
+      class: cls,
+      share: USUAL_SHARE,
+      // The cap is for mail to others: our own mailbox and notices wait for nobody.
+      exempt: route?.type === 'local' || cls === NOTICE_CLASS,
       until: now() + GRANT_MS,
     }
   }

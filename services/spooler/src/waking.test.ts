@@ -4,7 +4,19 @@ import type { Grant } from '@sluice/spool'
 import { describe, expect, it } from 'vitest'
 import { createWaking } from './waking.ts'
 
-const GRANT: Grant = { site: 's', sessions: 1, siteSessions: 1, intervalUs: 0, maxAgeMs: 1, perSession: 1, until: 0 }
+const GRANT: Grant = {
+  site: 's',
+  sessions: 1,
+  siteSessions: 1,
+  intervalUs: 0,
+  maxAgeMs: 1,
+  perSession: 1,
+  siteIntervalUs: 0,
+  class: '',
+  share: 10,
+  exempt: false,
+  until: 0,
+}
 
 /** Wakes against scripted looks, until the last is used up. */
 const runAgainst = async (looks: (string[] | Error)[], grantOf: (destination: string) => Promise<Grant>, ms = 400) => {

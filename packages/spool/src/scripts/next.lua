@@ -8,7 +8,8 @@
            6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
              run, expire (hands out only what has outlived its schedule), close (settle, then close)
            7 ms that a session may wait with its connection open
-           8 site report: '' ok failed   9 its reason  10 a random number in [0, 1), for jitter
+           8 site report: '' ok failed curb   9 its reason; of a curb JSON: rule, reason, and pauseMs, connections, intervalUs,
+             forMs, failed where it has them   10 a random number in [0, 1), for jitter
            11 most histories kept  12 ms they are kept
            then per settlement five: kind, task id, a, b, c
              finish   a history entry (JSON, '' for none)
@@ -17,7 +18,7 @@
              park     a reason  b data (JSON, '' to leave it)
              remember a history entry (JSON) of a task that a later settlement of the same call defers or parks
   Returns  {-1}                            the fence: this run is no longer the session's; nothing was settled
-           {0, why}                        closed: empty held backoff grant permits yield closed
+           {0, why}                        closed: empty held backoff grant permits yield over closed
            {1, id, data, attempts, content or nil, marked, run}   a task, and the run that took it
            {2, then the same six per task}  what is in hand of this session: of a run that died, or of this one, when the reply
                                             that handed it out was lost
@@ -97,21 +98,8 @@ end
 
 for i = 13, #ARGV, 5 do settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
 
-local function reportSite()
-  local key = LANE .. ':site:' .. grant.site
-  if ARGV[8] == 'ok' then rcall('UNLINK', key) return end
-  -- Left alone already: sessions that were under way tell of the same outage.
-  if readSite(grant.site, now) then return end
-  local failures = rcall('HINCRBY', key, 'failures', 1)
-  local pause = 0
-  if failures >= FAILURES_BEFORE_BACKOFF then
-    pause = math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ math.min(16, failures - FAILURES_BEFORE_BACKOFF))
-    pause = math.floor(pause * (0.9 + 0.2 * tonumber(ARGV[10])))
-  end
-  rcall('HSET', key, 'until', string.format('%d', now + pause), 'reason', ARGV[9])
-  rcall('PEXPIRE', key, 172800000)
-end
-if grant and ARGV[8] ~= '' then reportSite() end
+local site = grant and readSite(grant, now)
+if grant and ARGV[8] ~= '' and reportSite(grant, site, ARGV[8], ARGV[9], tonumber(ARGV[10]), now) then site = readSite(grant, now) end
 if queuedAgain then return {-1} end
 
 local function freePermit()
@@ -160,32 +148,60 @@ local function take()
 end
 
 if mode == 'expire' then
-  local oldest = oldestWaiting(p)
+  local oldest = not site.suspended and oldestWaiting(p)
   if not oldest or oldest + grant.maxAgeMs > now then return close('backoff') end
   return take() or close('empty')
 end
 
-if readSite(grant.site, now) then return close('backoff') end
+if site.restUntil then return close('backoff') end
 if mode == 'start' then
   local has = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
-  if not has and rcall('ZCARD', LANE .. ':permits:' .. grant.site) >= grant.siteLimit then return close('permits') end
+  if not has and rcall('ZCARD', LANE .. ':permits:' .. grant.site) >= site.limit then return close('permits') end
   rcall('ZADD', LANE .. ':permits:' .. grant.site, now, session)
 end
 
--- A session that has run for a while makes room: a site's permit goes to a destination with fewer sessions that waits for one;
--- an agent's place to sessions that wait for an agent, behind which this destination queues again. Not while it waits for a
--- moment that is its own already.
-local function roomFor()
-  local names = rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9)
-  local isCrowded = rcall('LLEN', DELIVERY .. 'wait') > 0
-  if #names == 0 and not isCrowded then return nil end
-  local since = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
-  if not since or now - tonumber(since) < SHARE_MS or rcall('HEXISTS', sessionKey, 'slot') == 1 then return nil end
-  local own = rcall('SCARD', LANE .. ':sessions:' .. dest)
-  for _, name in ipairs(names) do
-    if name ~= dest and rcall('SCARD', LANE .. ':sessions:' .. name) < own then return {name} end
+if mode == 'run' and isOver(grant, dest, site) then return close('over') end
+
+-- A destination that waits for a permit, and has fewer sessions by its share, gets this one when its tag comes before the next
+-- one of ours; else we go on, and this slice of time counts for our class.
+local function successorOf(wanting, now)
+  local own, tag, hasFewer = rcall('SCARD', LANE .. ':sessions:' .. dest) / grant.share, nextTag(grant), false
+  for i = 1, #wanting, 2 do
+    local name = wanting[i]
+    if name ~= dest then
+      local share = tonumber(rcall('HGET', LANE .. ':grant:' .. name, 'share') or DEFAULT_SHARE)
+      if rcall('SCARD', LANE .. ':sessions:' .. name) / share < own then
+        if tonumber(wanting[i + 1]) < tag then return name end
+        hasFewer = true
+      end
+    end
   end
-  return isCrowded and now - tonumber(since) >= TURN_MS and names or nil
+  if hasFewer then
+    setTag(grant, tag)
+    rcall('HSET', sessionKey, 'slice', now)
+  end
+  return nil
+end
+
+-- A session that has run for a while makes room: a site's permit goes to a destination that waits for one, by share; an agent's
+-- place to sessions that wait for an agent, behind which this destination queues again. Not while it waits for a moment that is
+-- its own already.
+local function roomFor()
+  local wanting = rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9, 'WITHSCORES')
+  local isCrowded = rcall('LLEN', DELIVERY .. 'wait') > 0
+  if #wanting == 0 and not isCrowded then return nil end
+  local since = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
+  if not since or now - tonumber(since) < SHARE_MS then return nil end
+  local own = rcall('HMGET', sessionKey, 'slot', 'slice')
+  if own[1] then return nil end
+  if #wanting > 0 and now - tonumber(own[2] or 0) >= SHARE_MS then
+    local name = successorOf(wanting, now)
+    if name then return {name} end
+  end
+  if not isCrowded or now - tonumber(since) < TURN_MS then return nil end
+  local names = {}
+  for i = 1, #wanting, 2 do names[#names + 1] = wanting[i] end
+  return names
 end
 local successors = mode == 'run' and roomFor()
 if successors then return close('yield', successors) end
@@ -195,41 +211,36 @@ if rcall('LLEN', p .. 'wait') == 0 then
   if not first or first > now then return close('empty') end
 end
 
--- GCRA (the virtual scheduling of ITU-T I.371) on Redis's own clock. A turn that comes early gets the next free moment as its
--- own, so that many waiting sessions do not ask again and again; one that comes late may catch up by one interval or 100 ms,
--- so that the rate is kept on the average, through a disk that hesitates, and messages leave evenly spaced.
-local function advance(tat, intervalUs, atUs)
-  return string.format('%.0f', math.max(atUs - math.max(intervalUs, 100000), tat) + intervalUs)
-end
-local at, gatewayUs, gatewayTat = notBefore(grant)
-if grant.intervalUs == 0 and gatewayUs == 0 then return take() or close('empty') end
-
-local nowUs = microseconds()
-local function spend(atUs)
-  if grant.intervalUs > 0 then
-    rcall('HSET', LANE .. ':grant:' .. dest, 'tat', advance(grant.tat, grant.intervalUs, atUs))
-  end
-  if gatewayUs > 0 then rcall('HSET', LANE .. ':gateway', 'tat', advance(gatewayTat, gatewayUs, atUs)) end
-end
-local slot = tonumber(rcall('HGET', sessionKey, 'slot') or 0)
-if slot > nowUs then return {3, math.ceil((slot - nowUs) / 1000)} end
+-- The rates. A turn that comes early gets the next free moment as its own, so that many waiting sessions do not ask again and
+-- again. When its class's moment comes after the site's, it gets only that: the site's clock stays free for other classes.
+local clocks = readClocks(grant, site)
+if not clocks.isLimited then return take() or close('empty') end
+local own = rcall('HMGET', sessionKey, 'slot', 'slotOf')
+local slot, hasClass = tonumber(own[1] or 0), own[2] == 'class'
+if slot > clocks.now then return {3, math.ceil((slot - clocks.now) / 1000)} end
 if slot > 0 then
-  rcall('HDEL', sessionKey, 'slot')
-  return take() or close('empty')
+  rcall('HDEL', sessionKey, 'slot', 'slotOf')
+  if not hasClass then return take() or close('empty') end
 end
-if at <= nowUs then
+local isShared = site.intervalUs > 0 and not hasClass
+local at = math.max(clocks.at, isShared and clocks.classAt or 0)
+if at <= clocks.now then
   local task = take()
-  if task then spend(nowUs) end
-  return task or close('empty')
+  if not task then return close('empty') end
+  spend(dest, grant, site, clocks, clocks.now)
+  if isShared then spendClass(grant, clocks, clocks.now) end
+  return task
 end
-local waitMs = math.ceil((at - nowUs) / 1000)
+local waitMs = math.ceil((at - clocks.now) / 1000)
 if waitMs <= nearMs then
-  spend(at)
-  rcall('HSET', sessionKey, 'slot', string.format('%.0f', at))
+  local isClassOnly = isShared and clocks.classAt > clocks.at
+  if isShared then spendClass(grant, clocks, at) end
+  if not isClassOnly then spend(dest, grant, site, clocks, at) end
+  rcall('HSET', sessionKey, 'slot', string.format('%.0f', at), 'slotOf', isClassOnly and 'class' or 'all')
   return {3, waitMs}
 end
 freePermit()
 passPermit(grant.site, rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now)
 -- BullMQ's Workers look at the time of day, whatever clock the schedules run on.
-delayJob(DELIVERY, session, string.format('%d', nowUs / 1000), token, waitMs, nil)
+delayJob(DELIVERY, session, string.format('%d', clocks.now / 1000), token, waitMs, nil)
 return {4, waitMs}

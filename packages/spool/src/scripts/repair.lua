@@ -39,7 +39,7 @@ if grant then
 end
 if rcall('HEXISTS', p .. 'meta', 'paused') == 0 then
   local at = rcall('ZSCORE', DUE, dest)
-  local soon = at and tonumber(at) <= now + 2000 or grant and readSite(grant.site, now)
+  local soon = at and tonumber(at) <= now + 2000 or grant and readSite(grant, now).restUntil
   if rcall('LLEN', p .. 'wait') > 0 and not soon and rcall('SCARD', LANE .. ':sessions:' .. dest) == 0 then
     dueAt(dest, now)
     due = due + 1
