@@ -1,6 +1,6 @@
 /** A connection to the spool for one command: where it is comes from --config, --data or --redis. */
 import { type Config, createDirectory, type Directory, loadConfig } from '@sluice/directory'
-import { connectRedis, type Log, type RedisConfig } from '@sluice/runtime'
+import { connectRedis, type Log, type RedisConfig, redisPlace } from '@sluice/runtime'
 import { createTrace, createVerbs, type Trace, type Verbs } from '@sluice/spool'
 import { type Io, UsageError } from './command.ts'
 import { type DataFolder, dataFolder } from './data-folder.ts'
@@ -24,27 +24,23 @@ export type OpenSpool = { verbs: Verbs; trace: (id: string) => Promise<Trace | n
 const ANSWER_WITHIN_MS = 5000
 const quiet: Log = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet }
 
-/** Where it is, without what a URL may tell of credentials. */
-const shown = (url: string): string => {
-  const whole = new URL(url)
-  return `${whole.protocol}//${whole.host}`
-}
-
-const whereIs = async (options: SpoolOptions, config: Config, folder: DataFolder): Promise<RedisConfig & { url: string }> => {
+const whereIs = async (options: SpoolOptions, config: Config, folder: DataFolder): Promise<RedisConfig> => {
   const { redis } = options
   if (redis !== undefined && !(/^rediss?:\/\//.test(redis) && URL.canParse(redis)))
     throw new UsageError('expected redis://HOST:PORT or rediss://HOST:PORT behind --redis')
-  return redis === undefined ? findRedis(config, folder) : { url: redis, password: config.redis.password }
+  if (redis === undefined) return findRedis(config, folder)
+  const { user, password, tls } = config.redis
+  return { url: redis, user, password, tls }
 }
 
 /** @throws in words when it does not answer within 5 s, with the last thing that was heard of it */
-const awaitReady = (redis: ReturnType<typeof connectRedis>, url: string): Promise<void> =>
+const awaitReady = (redis: ReturnType<typeof connectRedis>, where: RedisConfig): Promise<void> =>
   new Promise((resolve, reject) => {
     let heard = ''
     redis.on('error', (error) => {
       heard = `: ${error.message}`
     })
-    const late = (): void => reject(new Error(`Redis does not answer at ${shown(url)}${heard}. Is the gateway running?`))
+    const late = (): void => reject(new Error(`Redis does not answer at ${redisPlace(where)}${heard}. Is the gateway running?`))
     const timer = setTimeout(late, ANSWER_WITHIN_MS)
     redis.once('ready', () => {
       clearTimeout(timer)
@@ -59,7 +55,7 @@ export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: O
   const where = await whereIs(options, config, folder)
   const redis = connectRedis(where, { role: 'command', name: 'cli', log: quiet })
   try {
-    await awaitReady(redis, where.url)
+    await awaitReady(redis, where)
     const spool = { redis, lanes: config.redis.lanes, now: Date.now }
     return await use({ verbs: createVerbs(spool), trace: createTrace(spool), directory: createDirectory(config) })
   } finally {

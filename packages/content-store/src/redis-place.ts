@@ -4,12 +4,12 @@
  * once: what is there is always 0 … n without a gap.
  */
 import type { ContentRef } from '@sluice/contracts'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { ContentError } from './errors.ts'
 import { contentsKey, pieceKey, pieceKeys } from './keys.ts'
 import type { IsNeeded, Place, Sink } from './place.ts'
 
-export type ContentRedis = Pick<Redis, 'multi' | 'getBuffer' | 'exists' | 'zadd' | 'zrange'>
+export type ContentRedis = Pick<Redis | Cluster, 'multi' | 'getBuffer' | 'exists' | 'zadd' | 'zrange'>
 export type RedisPlaceOptions = { redis: ContentRedis; lanePrefix: (lane: number) => string; lanes: number; now: () => number }
 type RedisRef = Extract<ContentRef, { store: 'redis' }>
 

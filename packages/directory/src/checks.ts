@@ -164,11 +164,33 @@ const targets: Check = (config) => {
   ])
 }
 
-const CHECKS: Check[] = [duplicates, namesOfRoutes, routesOfDomains, hosts, schedules, accounts, listeners, targets]
+/** One way to find Redis, and all that it takes. */
+const redis: Check = ({ redis: { url, sentinels, cluster, tls } }) => {
+  const ways = [
+    url === null ? [] : ['url'],
+    sentinels.length > 0 ? ['sentinels'] : [],
+    cluster.length > 0 ? ['cluster'] : [],
+  ].flat()
+  const pair = tls === null || (tls.certFile === null) === (tls.keyFile === null)
+  return [
+    ...ways
+      .slice(1)
+      .map((way) => ({ path: ['redis', way], message: `expected one of url, sentinels and cluster, not ${ways.join(' and ')}` })),
+    ...(tls !== null && url?.startsWith('redis://') ? [{ path: ['redis', 'url'], message: 'expected rediss:// with tls' }] : []),
+    ...(pair ? [] : [{ path: ['redis', 'tls'], message: 'expected certFile and keyFile, or neither' }]),
+  ]
+}
+
+const CHECKS: Check[] = [redis, duplicates, namesOfRoutes, routesOfDomains, hosts, schedules, accounts, listeners, targets]
 
 const unreadable = async (config: WrittenConfig, baseDir: string): Promise<Finding[]> => {
   const files: [PropertyKey[], string | null | undefined][] = [
     [['redis', 'passwordFile'], config.redis.passwordFile],
+    [['redis', 'sentinelPasswordFile'], config.redis.sentinelPasswordFile],
+    ...(['caFile', 'certFile', 'keyFile'] as const).map((name): [PropertyKey[], string | null | undefined] => [
+      ['redis', 'tls', name],
+      config.redis.tls?.[name],
+    ]),
     ...config.listeners.flatMap(({ tls }, i): [PropertyKey[], string | undefined][] => [
       [['listeners', i, 'tls', 'certFile'], tls?.certFile],
       [['listeners', i, 'tls', 'keyFile'], tls?.keyFile],
@@ -236,5 +258,8 @@ export const warningsOf = (config: WrittenConfig, hostname: string): string[] =>
     .filter(isBroad)
     .map((one) => `trustedNetworks: ${one} holds the Internet, or a large part of it; this is an open relay`),
   ...loops(config),
+  ...(config.redis.cluster.length > 0 && config.redis.lanes === 1
+    ? ['redis.lanes: 1; all mail lies on one shard of the cluster. 16 lanes use them all']
+    : []),
   ...(config.redis.requireDurable ? [] : ['redis.requireDurable: false; accepted mail can be lost with Redis']),
 ]

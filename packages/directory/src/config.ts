@@ -35,10 +35,19 @@ type Resolved =
   | 'schedules'
   | 'schedule'
   | 'mailbox'
+
+type WrittenRedis = WrittenConfig['redis']
+/** Without `url`, `sentinels` and `cluster`, `sluice up` runs its own and passes the address on. */
+export type SpoolRedis = Omit<WrittenRedis, 'passwordFile' | 'sentinelPasswordFile' | 'tls'> & {
+  password: string | null
+  sentinelPassword: string | null
+  /** PEM texts. */
+  tls: { ca?: string; cert?: string; key?: string } | null
+}
+
 export type Config = Omit<WrittenConfig, Resolved> & {
   hostname: string
-  /** `url` null: `sluice up` runs its own and passes the address on. */
-  redis: Omit<WrittenConfig['redis'], 'passwordFile'> & { password: string | null }
+  redis: SpoolRedis
   content: Omit<WrittenConfig['content'], 'directory'> & { directory: string }
   domains: Domain[]
   accounts: Account[]
@@ -115,6 +124,18 @@ const hostsOf = (route: Written<'routes'>, mailbox: Address): RouteHost[] => {
   return route.hosts.map(({ host, port, weight }) => ({ host, weight, port: port ?? usual }))
 }
 
+const redisOf = async (written: WrittenRedis, secret: ReadSecret): Promise<SpoolRedis> => {
+  const { passwordFile, sentinelPasswordFile, tls, ...plain } = written
+  const read = async (file: string | null | undefined): Promise<string | null> => (file == null ? null : secret(file))
+  const [ca, cert, key] = await Promise.all([tls?.caFile, tls?.certFile, tls?.keyFile].map(read))
+  return {
+    ...plain,
+    password: await read(passwordFile),
+    sentinelPassword: await read(sentinelPasswordFile),
+    tls: tls && { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+  }
+}
+
 /**
  * Resolves a checked config. Names are known to exist (checks.ts).
  * @param source where the config came from; files are named relative to it
@@ -136,13 +157,7 @@ export const resolveConfig = async (
     ...written,
     hostname: written.hostname ?? machineName(),
     listeners,
-    redis: {
-      url: redis.url,
-      lanes: redis.lanes,
-      requireDurable: redis.requireDurable,
-      fullAt: redis.fullAt,
-      password: (await secretOrNull(redis.passwordFile)) ?? null,
-    },
+    redis: await redisOf(redis, secret),
     content: { ...content, directory: resolve(dataDir, content.directory ?? 'content') },
     domains: written.domains.map((domain) => ({ ...domain, recipients: recipientsOf(domain, written) })),
     accounts: await Promise.all(

@@ -1,33 +1,9 @@
 /** The sections that say how the services run: Redis, content, listeners, limits, delivery, figures. */
-import { address, duration, percent, rate, size } from '@sluice/runtime'
+import { address, duration, rate, size } from '@sluice/runtime'
 import { z } from 'zod'
 import { file } from './schema-parts.ts'
 
 const count = (least = 1) => z.int().min(least).max(10_000_000)
-
-export const redisSchema = z.strictObject({
-  url: z
-    .string()
-    .regex(/^rediss?:\/\/.+/, { error: 'expected redis://host:port or rediss://host:port' })
-    .nullable()
-    .default(null)
-    .describe('Where Redis is; `rediss://` for TLS. Left out, `sluice up` runs its own.')
-    .meta({ example: 'redis://127.0.0.1:6379' }),
-  passwordFile: file().nullable().default(null).describe('A file with its password.'),
-  lanes: z
-    .int()
-    .min(1)
-    .max(64)
-    .default(1)
-    .describe('Parts of the keyspace, for Redis Cluster. Change it only with an empty spool.'),
-  requireDurable: z
-    .boolean()
-    .default(true)
-    .describe('Take mail only while Redis keeps what it has acknowledged: appendonly yes, appendfsync always, noeviction.'),
-  fullAt: percent()
-    .prefault('80%')
-    .describe('Of its maxmemory; beyond it new mail gets 452 4.3.1, so that deliveries can still be recorded.'),
-})
 
 export const contentSchema = z
   .strictObject({

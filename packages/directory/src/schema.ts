@@ -5,6 +5,7 @@
 import { duration } from '@sluice/runtime'
 import { z } from 'zod'
 import { name, network } from './schema-parts.ts'
+import { redisSchema } from './schema-redis.ts'
 import { accountSchema, domainSchema, routeSchema, scheduleSchema } from './schema-routing.ts'
 import {
   contentSchema,
@@ -15,7 +16,6 @@ import {
   listenerSchema,
   mailboxSchema,
   noticesSchema,
-  redisSchema,
   resolverSchema,
   spoolerSchema,
 } from './schema-service.ts'
@@ -32,7 +32,10 @@ export const configSchema = z
         'The name in banner, EHLO, Received, Message-ID and notices; a full domain name. Left out: the name of the machine.',
       )
       .meta({ example: 'mx.example.org' }),
-    redis: redisSchema.prefault({}).describe('The durable store behind the spool.'),
+    redis: redisSchema.prefault({}).describe('The durable store behind the spool; docs/redis.md helps to choose.').meta({
+      example:
+        'redis:\n  url: redis://127.0.0.1:6379\n  passwordFile: /run/secrets/redis\n  lanes: 1\n  requireDurable: true\n  fullAt: 80%\n',
+    }),
     content: contentSchema.prefault({}).describe('Where the bytes of messages lie.'),
     listeners: z.array(listenerSchema).default([]).describe('Where mail comes in by SMTP.').meta({
       example:

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedis, type TestRedis } from '@sluice/testkit'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type DurabilityOptions, watchDurability } from './durability.ts'
 import { createLogger } from './log.ts'
@@ -10,12 +10,14 @@ import { connectRedis } from './redis.ts'
 
 describe('may mail be taken?', () => {
   let server: TestRedis
-  let redis: Redis
+  let redis: Redis | Cluster
   const lines: string[] = []
   const log = createLogger({ level: 'info', service: 'test', destination: { write: (line) => void lines.push(line) } })
   const look = async (more: Partial<DurabilityOptions> = {}) => {
     const watch = watchDurability({
       redis,
+      laneKeys: ['lane'],
+      replicas: 0,
       requireDurable: true,
       fullAt: 0.8,
       diskDirectories: [],
@@ -57,7 +59,17 @@ describe('may mail be taken?', () => {
 
   it('R-full: what is taken between two looks counts against the room that the last one found', async () => {
     const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1])
-    const options = { redis, requireDurable: true, fullAt: 0.8, diskDirectories: [], minFreeBytes: 0, intervalMs: 60_000, log }
+    const options = {
+      redis,
+      laneKeys: ['lane'],
+      replicas: 0,
+      requireDurable: true,
+      fullAt: 0.8,
+      diskDirectories: [],
+      minFreeBytes: 0,
+      intervalMs: 60_000,
+      log,
+    }
     const watch = watchDurability(options)
     await watch.check()
     const roomBytes = 64 * 1024 * 1024 * 0.8 - used
@@ -73,7 +85,16 @@ describe('may mail be taken?', () => {
     const used = (): Promise<number> => server.client.info('memory').then((text) => Number(/used_memory:(\d+)/.exec(text)?.[1]))
     const most = 64 * 1024 * 1024
     const markAbove = async (bytes: number): Promise<number> => ((await used()) + bytes) / most
-    const options = { redis, requireDurable: true, diskDirectories: [], minFreeBytes: 0, intervalMs: 60_000, log }
+    const options = {
+      redis,
+      laneKeys: ['lane'],
+      replicas: 0,
+      requireDurable: true,
+      diskDirectories: [],
+      minFreeBytes: 0,
+      intervalMs: 60_000,
+      log,
+    }
     for (let i = 0; i < 30; i++) await server.client.set(`fill-${i}`, Buffer.alloc(1024 * 1024))
     const watch = watchDurability({ ...options, fullAt: await markAbove(1024 * 1024) })
     expect(await watch.check()).toEqual({ kind: 'ok' })

@@ -1,17 +1,22 @@
 /**
  * Watches whether a 250 would be kept: Redis answers, has loaded, appends and syncs every write, evicts nothing, and neither
  * its memory nor a disk is near its end (R-full). One look per interval; the readiness is the last look's, so that asking costs
- * nothing. Between two looks what was taken is counted against the room that the last one found: a fast client overruns no mark.
+ * nothing. Of a cluster, every shard with a lane must be so; where a 250 waits for replicas, they must be there. Between two looks what was taken is counted against the room that the last one found: a fast client overruns no mark.
  * Once full, it takes some room below the mark to be ready again, so that readiness does not flutter.
  */
 import { statfs } from 'node:fs/promises'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import type { Log } from './log.ts'
 import type { Readiness } from './readiness.ts'
+import { type Shard, shardsOf } from './shards.ts'
 
 export type DurabilityOptions = {
   /** A `command` connection. */
-  redis: Redis
+  redis: Redis | Cluster
+  /** One key of each lane. */
+  laneKeys: readonly string[]
+  /** Replicas that every master must have in touch; 0 without `redis.wait`. */
+  replicas: number
   /** false: neither appendonly nor appendfsync nor the eviction policy is asked for. */
   requireDurable: boolean
   /** Fraction of maxmemory beyond which Redis counts as full. */
@@ -34,6 +39,9 @@ export type DurabilityWatch = (() => Readiness) & {
 
 type Facts = Map<string, string>
 
+/** A replica speaks up every second. */
+const LONGEST_LAG_S = 5
+
 const parseInfo = (text: string): Facts =>
   new Map(
     text.split('\r\n').flatMap((line): [string, string][] => {
@@ -53,6 +61,13 @@ const readSettings = async (redis: Redis): Promise<Facts | null> => {
   }
 }
 
+/** `slave0:ip=…,port=…,state=online,offset=…,lag=0`: those that have the data and speak up. */
+const replicasInTouch = (info: Facts): number =>
+  [...info].filter(([name, value]) => {
+    const lag = Number(/\blag=(\d+)/.exec(value)?.[1] ?? Number.NaN)
+    return /^slave\d+$/.test(name) && value.includes('state=online') && lag <= LONGEST_LAG_S
+  }).length
+
 /** Bytes below the mark; infinite without a maxmemory. */
 const redisRoom = (info: Facts, fullAt: number): number => {
   const most = Number(info.get('maxmemory'))
@@ -63,7 +78,7 @@ const redisRoom = (info: Facts, fullAt: number): number => {
 export const judgeRedis = (
   info: Facts,
   settings: Facts | null,
-  options: { requireDurable: boolean; fullAt: number },
+  options: { requireDurable: boolean; fullAt: number; replicas: number },
 ): Readiness => {
   if (info.get('loading') === '1') return { kind: 'away', reason: 'redis is loading its data' }
   if (info.get('role') === 'slave') return { kind: 'unsafe', reason: 'redis is a read-only replica' }
@@ -74,6 +89,10 @@ export const judgeRedis = (
       return { kind: 'unsafe', reason: `redis has appendfsync ${settings.get('appendfsync')}, not always` }
     }
     if (policy !== 'noeviction') return { kind: 'unsafe', reason: `redis has maxmemory-policy ${policy}, not noeviction` }
+  }
+  const replicas = replicasInTouch(info)
+  if (replicas < options.replicas) {
+    return { kind: 'unsafe', reason: `redis has ${replicas} replicas in touch, and a 250 waits for ${options.replicas}` }
   }
   const aof = info.get('aof_last_write_status')
   if (aof !== undefined && aof !== 'ok') return { kind: 'full', reason: 'redis could not append to its file' }
@@ -105,17 +124,37 @@ const lookAtDisks = async (directories: string[], minFreeBytes: number): Promise
   return { readiness: { kind: 'ok' }, roomBytes }
 }
 
-const look = async (options: DurabilityOptions, onForbidden: () => void): Promise<Look> => {
+const away = (reason: string): Look => ({ readiness: { kind: 'away', reason }, roomBytes: 0 })
+
+const lookAtShard = async ({ name, redis }: Shard, options: DurabilityOptions, onForbidden: () => void): Promise<Look> => {
   try {
-    const info = parseInfo(await options.redis.info())
-    const settings = await readSettings(options.redis)
+    if (redis === null) return away(`${name}it does not answer`)
+    const info = parseInfo(await redis.info())
+    const settings = await readSettings(redis)
     if (settings === null && options.requireDurable) onForbidden()
     const readiness = judgeRedis(info, settings, options)
-    if (readiness.kind !== 'ok') return { readiness, roomBytes: 0 }
-    const disks = await lookAtDisks(options.diskDirectories, options.minFreeBytes)
-    return { ...disks, roomBytes: Math.min(disks.roomBytes, redisRoom(info, options.fullAt)) }
+    if (readiness.kind !== 'ok') return { readiness: { ...readiness, reason: name + readiness.reason }, roomBytes: 0 }
+    return { readiness, roomBytes: redisRoom(info, options.fullAt) }
   } catch (error) {
-    return { readiness: { kind: 'away', reason: error instanceof Error ? error.message : String(error) }, roomBytes: 0 }
+    return away(name + (error instanceof Error ? error.message : String(error)))
+  }
+}
+
+/** The first that is not well, else all of them with the least room. */
+const worst = (looks: Look[]): Look => {
+  const roomBytes = Math.min(...looks.map((each) => each.roomBytes))
+  return looks.find(({ readiness }) => readiness.kind !== 'ok') ?? { readiness: { kind: 'ok' }, roomBytes }
+}
+
+const look = async (options: DurabilityOptions, onForbidden: () => void): Promise<Look> => {
+  try {
+    const found = await shardsOf(options.redis, options.laneKeys)
+    if (found.kind === 'none') return away(found.reason)
+    const shards = worst(await Promise.all(found.shards.map((shard) => lookAtShard(shard, options, onForbidden))))
+    if (shards.readiness.kind !== 'ok') return shards
+    return worst([shards, await lookAtDisks(options.diskDirectories, options.minFreeBytes)])
+  } catch (error) {
+    return away(error instanceof Error ? error.message : String(error))
   }
 }
 

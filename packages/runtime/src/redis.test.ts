@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { startRedis, type TestRedis } from '@sluice/testkit'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createLogger } from './log.ts'
 import { connectRedis, type RedisRole, redisFate } from './redis.ts'
@@ -39,7 +39,7 @@ describe('connections to Redis', () => {
   const open: { disconnect: () => void }[] = []
   const lines: string[] = []
   const log = createLogger({ level: 'info', service: 'test', destination: { write: (line) => void lines.push(line) } })
-  const connectAs = (role: RedisRole, url = server.url): Redis => {
+  const connectAs = (role: RedisRole, url = server.url): Redis | Cluster => {
     const redis = connectRedis({ url, password: null }, { role, name: role, log })
     open.push(redis)
     return redis

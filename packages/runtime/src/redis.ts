@@ -8,17 +8,47 @@
  * In ioredis 6 a command in flight when the connection breaks stays pending for ever when autoResendUnfulfilledCommands is
  * off, unless maxRetriesPerRequest flushes the queue on close: 0 does so at once (redis/event_handler.js, closeHandler).
  */
-import { type CommonRedisOptions, Redis } from 'ioredis'
+import type { ConnectionOptions } from 'node:tls'
+import { type Cluster, type CommonRedisOptions, Redis } from 'ioredis'
 import { createLogger, type Log } from './log.ts'
+import { connectCluster } from './redis-cluster.ts'
+import { type Address, formatAddress } from './units.ts'
 
 export type RedisRole = 'write' | 'command' | 'worker'
 
-/** What `config.redis` says. */
-export type RedisConfig = { url: string | null; password: string | null }
+/** What `config.redis` says; one of `url`, `sentinels` and `cluster` names servers. */
+export type RedisConfig = {
+  url: string | null
+  /** Left out or null: the one in the URL, else the default user. */
+  user?: string | null
+  password: string | null
+  sentinels?: Address[]
+  sentinelName?: string
+  sentinelPassword?: string | null
+  cluster?: Address[]
+  tls?: ConnectionOptions | null
+}
+
+/** Whether it says where Redis is. */
+export const namesRedis = ({ url, sentinels = [], cluster = [] }: RedisConfig): boolean =>
+  url !== null || sentinels.length > 0 || cluster.length > 0
+
+/** Where it is, in words for people: no credentials. */
+export const redisPlace = ({ url, sentinels = [], cluster = [] }: RedisConfig): string => {
+  const all = (addresses: Address[]): string => addresses.map(formatAddress).join(', ')
+  if (cluster.length > 0) return `the cluster of ${all(cluster)}`
+  if (sentinels.length > 0) return `the master that the sentinels ${all(sentinels)} know`
+  const whole = new URL(url ?? '')
+  return `${whole.protocol}//${whole.host}`
+}
+
+export type RoleOptions = Omit<CommonRedisOptions, 'replyMapping'>
 
 const REPLY_TIMEOUT_MS = 15_000
+const CONNECT_TIMEOUT_MS = 5000
+const SENTINEL_TIMEOUT_MS = 2000
 
-const ROLES: Record<RedisRole, Omit<CommonRedisOptions, 'replyMapping'>> = {
+const ROLES: Record<RedisRole, RoleOptions> = {
   write: {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -33,12 +63,17 @@ const ROLES: Record<RedisRole, Omit<CommonRedisOptions, 'replyMapping'>> = {
 const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times - 1, 6), 2000)
 
 /** In ioredis what a URL says wins over options, and `redis://user@host` says an empty password. */
-const withPassword = (url: string, password: string | null): string => {
-  if (password === null) return url
+const withLogin = (url: string, { user, password }: RedisConfig): string => {
   const whole = new URL(url)
-  whole.password = encodeURIComponent(password)
+  if (typeof user === 'string') whole.username = encodeURIComponent(user)
+  if (password !== null) whole.password = encodeURIComponent(password)
   return whole.href
 }
+
+const login = ({ user, password }: RedisConfig): RoleOptions => ({
+  ...(typeof user === 'string' && { username: user }),
+  ...(password !== null && { password }),
+})
 
 /** One line when Redis goes and one when it is back, however often is tried in between. */
 const logOutages = (redis: Redis, name: string, log: Log): void => {
@@ -53,23 +88,47 @@ const logOutages = (redis: Redis, name: string, log: Log): void => {
   })
 }
 
+const connectOne = (config: RedisConfig, options: RoleOptions): Redis => {
+  const { sentinels = [], sentinelName = 'mymaster', sentinelPassword, tls } = config
+  if (sentinels.length === 0) return new Redis(withLogin(config.url ?? '', config), { ...options, ...(tls && { tls }) })
+  return new Redis({
+    ...options,
+    ...login(config),
+    ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    ...(typeof sentinelPassword === 'string' && { sentinelPassword }),
+    sentinels: [...sentinels],
+    name: sentinelName,
+    role: 'master',
+    sentinelRetryStrategy: retryStrategy,
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
+    // A master that hangs keeps its connections: the Sentinels tell when another takes its place.
+    failoverDetector: true,
+  })
+}
+
 /**
  * Opens a connection; it connects by itself, now and after every outage. With role `write`, wait for `ready` or expect refusals.
  * @param options.name stands in CLIENT LIST and in the log
  * @param options.log default: a log of its own under that name
- * @throws when there is no URL
+ * @throws when nothing says where Redis is
  */
-export const connectRedis = (config: RedisConfig, options: { role: RedisRole; name: string; log?: Log }): Redis => {
-  if (config.url === null) throw new Error('redis.url is not set: `sluice up` runs a Redis of its own and passes its address on')
-  const redis = new Redis(withPassword(config.url, config.password), {
+export const connectRedis = (config: RedisConfig, options: { role: RedisRole; name: string; log?: Log }): Redis | Cluster => {
+  if (!namesRedis(config)) throw new Error('redis.url is not set: `sluice up` runs a Redis of its own and passes its address on')
+  const log = options.log ?? createLogger({ level: 'info', service: options.name })
+  const common: RoleOptions = {
     ...ROLES[options.role],
     connectionName: `sluice-${options.name}`,
-    retryStrategy,
     keepAlive: 10_000,
+    connectTimeout: CONNECT_TIMEOUT_MS,
     // After a failover the old primary answers READONLY: connect anew, and send nothing again.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
-  })
-  logOutages(redis, options.name, options.log ?? createLogger({ level: 'info', service: options.name }))
+  }
+  if ((config.cluster ?? []).length > 0) {
+    const redisOptions = { ...common, ...login(config), ...(config.tls && { tls: config.tls }) }
+    return connectCluster(config.cluster ?? [], { role: options.role, name: options.name, log, redisOptions, retryStrategy })
+  }
+  const redis = connectOne(config, { ...common, retryStrategy })
+  logOutages(redis, options.name, log)
   return redis
 }
 

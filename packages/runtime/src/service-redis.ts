@@ -1,13 +1,13 @@
 /** The connections of a service that works on the spool: one for promises, one for turns and questions, one for BullMQ's Workers. */
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import type { Log } from './log.ts'
 import type { Readiness } from './readiness.ts'
 import { connectRedis, type RedisConfig } from './redis.ts'
 
 export type ServiceRedis = {
-  write: Redis
-  command: Redis
-  blocking: Redis
+  write: Redis | Cluster
+  command: Redis | Cluster
+  blocking: Redis | Cluster
   /** Whether the spool can be worked on now; `stopping` is the service's to say. */
   readiness: (stopping: boolean) => Readiness
   disconnect: () => void

@@ -4,23 +4,17 @@
  * last call for the same destination is in flight goes with the next.
  */
 import { homeLane, lanePrefix } from '@sluice/contracts'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { encodeIntake, encodeTask, taskOf } from './payload.ts'
-import { createRunner } from './script.ts'
+import { createReplicated, type ReplicaWait } from './replicated.ts'
+import { createSender, type ScriptName } from './script.ts'
 import { type Accept, type AcceptMessage, StoreError } from './types.ts'
 
 const MOST_TASKS = 200
 const MOST_BYTES = 8 * 1024 * 1024
 
 type Entry = { args: (string | Buffer)[]; bytes: number; done: () => void; failed: (error: StoreError) => void }
-type Pile = { entries: Entry[]; busy: boolean; write: (batch: Entry[]) => Promise<unknown> }
-
-/** What Redis answered was not stored; a connection that broke after sending leaves it unknown. */
-const storeErrorOf = (cause: unknown): StoreError => {
-  const message = cause instanceof Error ? cause.message : String(cause)
-  const answered = cause instanceof Error && cause.name === 'ReplyError'
-  return new StoreError(answered ? 'refused' : 'unknown', message, { cause })
-}
+type Pile = { entries: Entry[]; busy: boolean; write: (batch: Entry[]) => Promise<void> }
 
 const takeBatch = (pile: Pile): Entry[] => {
   let bytes = 0
@@ -65,14 +59,33 @@ const intakeArgs = (message: Accept, lane: number): (string | Buffer)[] => {
 
 export type AdmissionOptions = {
   /** A connection of its own, without offline queue and without resending. */
-  redis: Redis
+  redis: Redis | Cluster
   lanes: number
   /** ms since the epoch */
   now: () => number
+  /** Replicas that must have what was written, too; null: none. */
+  wait?: ReplicaWait | null
 }
 
-export const createAdmission = ({ redis, lanes, now }: AdmissionOptions): AcceptMessage => {
-  const run = createRunner(redis)
+/** One script call, and when the replicas have it. What Redis answered, or was never sent, is refused; all else may be stored. */
+const createWrite = ({ redis, wait = null }: AdmissionOptions) => {
+  const send = createSender(redis)
+  const replicated = wait === null ? null : createReplicated(redis, wait)
+  return async (name: ScriptName, key: string, args: (string | number | Buffer)[]): Promise<void> => {
+    const { reply, sentOn } = send(name, key, args)
+    try {
+      await reply
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      throw new StoreError(sentOn() === null ? 'refused' : 'unknown', message, { cause })
+    }
+    await replicated?.(sentOn())
+  }
+}
+
+export const createAdmission = (options: AdmissionOptions): AcceptMessage => {
+  const { redis, lanes, now } = options
+  const run = createWrite(options)
   const piles = new Map<string, Pile>()
 
   const flush = async (name: string, pile: Pile): Promise<void> => {
@@ -84,7 +97,7 @@ export const createAdmission = ({ redis, lanes, now }: AdmissionOptions): Accept
         await pile.write(batch)
         for (const entry of batch) entry.done()
       } catch (cause) {
-        const error = cause instanceof StoreError ? cause : storeErrorOf(cause)
+        const error = cause instanceof StoreError ? cause : new StoreError('unknown', String(cause), { cause })
         for (const entry of batch) entry.failed(error)
       }
     }

@@ -1,6 +1,6 @@
 /** The spooler's side of the spool: wake what falls due, publish what is permitted, keep every destination whole. */
 import { lanePrefix } from '@sluice/contracts'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { createRunner } from './script.ts'
 
 /** What the spooler permits a destination. */
@@ -42,7 +42,7 @@ export type Scheduling = {
   destinations: (lane: number) => AsyncIterable<string[]>
 }
 
-export const createScheduling = ({ redis, now }: { redis: Redis; now: () => number }): Scheduling => {
+export const createScheduling = ({ redis, now }: { redis: Redis | Cluster; now: () => number }): Scheduling => {
   const run = createRunner(redis)
   const due = (lane: number): string => `${lanePrefix(lane)}:due`
   return {

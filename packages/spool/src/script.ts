@@ -2,9 +2,10 @@
  * The spool's scripts: `.lua` files composed at load time with BullMQ's shipped, unmodified commands, each wrapped as a Lua
  * function whose KEYS and ARGV are parameters. BullMQ is pinned exactly; the contract test holds the result against it.
  */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { Redis } from 'ioredis'
+import { type Cluster, Command, type Redis } from 'ioredis'
 
 const COMMANDS = [
   'addStandardJob',
@@ -63,13 +64,56 @@ type Argument = string | number | Buffer
 /** @returns the reply, bulk strings as Buffers */
 export type RunScript = (name: ScriptName, key: string, args: Argument[]) => Promise<unknown>
 
-/** Registers the scripts with a connection: sent by their hash, in full only where Redis does not know them yet. */
-export const createRunner = (redis: Redis): RunScript => {
-  for (const { name, text } of composeScripts()) redis.defineCommand(`sluice-${name}`, { numberOfKeys: SCRIPT_KEYS, lua: text })
-  const commands = redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>
-  return (name, key, args) => {
-    const command = commands[`sluice-${name}Buffer`]
-    if (command === undefined) throw new Error(`no script ${name}`)
-    return command.call(redis, key, ...args)
+/** A call whose fate can be told. */
+export type ScriptCall = {
+  reply: Promise<unknown>
+  /** The connection on which it was sent and perhaps run; null when it certainly was not: never written, or answered by an error. */
+  sentOn: () => object | null
+}
+export type SendScript = (name: ScriptName, key: string, args: Argument[]) => ScriptCall
+
+/** In a cluster one call may go to several connections, but only after each of them answered that it did not run it. */
+class ScriptCommand extends Command {
+  sentOn: object | null = null
+  override toWritable(socket: object): string | Buffer {
+    this.sentOn = socket
+    const { reject } = this
+    this.reject = (error) => {
+      if (error.name === 'ReplyError') this.sentOn = null
+      reject.call(this, error)
+    }
+    return super.toWritable(socket)
   }
+}
+
+/**
+ * Scripts go by their hash, in full only where Redis does not know them yet: NOSCRIPT says that nothing was run, so that is safe
+ * on a new master, too.
+ */
+export const createSender = (redis: Redis | Cluster): SendScript => {
+  const scripts = new Map(
+    composeScripts().map(({ name, text }) => [name, { lua: text, sha: createHash('sha1').update(text).digest('hex') }]),
+  )
+  return (name, key, args) => {
+    const script = scripts.get(name)
+    if (script === undefined) throw new Error(`no script ${name}`)
+    let command: ScriptCommand
+    const send = (how: 'evalsha' | 'eval'): Promise<unknown> => {
+      command = new ScriptCommand(how, [how === 'eval' ? script.lua : script.sha, SCRIPT_KEYS, key, ...args], {
+        replyEncoding: null,
+      })
+      redis.sendCommand(command)
+      return command.promise
+    }
+    const reply = send('evalsha').catch((error: unknown) => {
+      if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return send('eval')
+      throw error
+    })
+    return { reply, sentOn: () => command.sentOn }
+  }
+}
+
+export const createRunner = (redis: Redis | Cluster): RunScript => {
+  const send = createSender(redis)
+  return (name, key, args) => send(name, key, args).reply
 }

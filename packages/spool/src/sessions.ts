@@ -3,7 +3,7 @@
  * decides when anything is tried.
  */
 import { lanePrefix, type SiteReport, type Task } from '@sluice/contracts'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { encodeTask } from './payload.ts'
 import { createRunner } from './script.ts'
 
@@ -54,7 +54,7 @@ export type SessionClient = {
 }
 
 export type SessionClientOptions = {
-  redis: Redis
+  redis: Redis | Cluster
   now: () => number
   random: () => number
   historyMax: number

@@ -1,7 +1,7 @@
 /** What is left behind when something died at the wrong moment, found from the spool's side. */
 import { type ContentRef, laneOf, lanePrefix } from '@sluice/contracts'
 import { Job, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { laneBackend } from './queue-backend.ts'
 
 export type Tidying = {
@@ -17,7 +17,7 @@ export type Tidying = {
 const ONCE_KEPT_MS = 60_000
 const NOT_UNDERSTOOD = /not understood|no JSON/
 
-export const createTidying = ({ redis, lanes }: { redis: Redis; lanes: number }): Tidying => ({
+export const createTidying = ({ redis, lanes }: { redis: Redis | Cluster; lanes: number }): Tidying => ({
   isNeeded: async (id, ref) => {
     if (ref.store === 'inline') return true
     const home = lanePrefix(ref.lane)
@@ -45,10 +45,13 @@ export const createTidying = ({ redis, lanes }: { redis: Redis; lanes: number })
       await queue.close()
     }
   },
+  // One pipeline a lane: in a cluster, lanes lie on different servers.
   forgetOnce: async (id, destinations) => {
-    const pipeline = redis.pipeline()
-    for (const destination of destinations)
-      pipeline.pexpire(`${lanePrefix(laneOf(destination, lanes))}:once:${destination}:${id}`, ONCE_KEPT_MS)
-    await pipeline.exec()
+    const byLane = Map.groupBy(destinations, (destination) => laneOf(destination, lanes))
+    for (const [lane, names] of byLane) {
+      const pipeline = redis.pipeline()
+      for (const name of names) pipeline.pexpire(`${lanePrefix(lane)}:once:${name}:${id}`, ONCE_KEPT_MS)
+      await pipeline.exec()
+    }
   },
 })

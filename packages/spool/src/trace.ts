@@ -1,7 +1,7 @@
 /** A message's whole life by its ID: where it waits, each attempt, and what became of it, also after delivery. */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type Envelope, lanePrefix, type Task } from '@sluice/contracts'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
 import { decodeIntake, decodeTask } from './payload.ts'
 
@@ -48,7 +48,12 @@ export type Trace = {
 export const packTranscript = (lines: readonly string[]): Buffer => gzipSync(lines.join('\n').slice(-MOST_TRANSCRIPT))
 const unpackTranscript = (stored: Buffer): string[] => (stored.length === 0 ? [] : gunzipSync(stored).toString().split('\n'))
 
-const tracedTask = async (redis: Redis, prefix: string, destination: string, id: string): Promise<TracedTask | null> => {
+const tracedTask = async (
+  redis: Redis | Cluster,
+  prefix: string,
+  destination: string,
+  id: string,
+): Promise<TracedTask | null> => {
   const queue = `${prefix}:${destination}`
   const [data, reason] = await redis.hmget(`${queue}:${id}`, 'data', 'failedReason')
   if (data === null || data === undefined) return null
@@ -67,7 +72,7 @@ const tracedTask = async (redis: Redis, prefix: string, destination: string, id:
   }
 }
 
-const tasksIn = async (redis: Redis, prefix: string, id: string): Promise<TracedTask[]> => {
+const tasksIn = async (redis: Redis | Cluster, prefix: string, id: string): Promise<TracedTask[]> => {
   const names = await redis.smembers(`${prefix}:destinations`)
   const found: TracedTask[] = []
   for (let i = 0; i < names.length; i += 500) {
@@ -91,7 +96,7 @@ const historyOf = (lines: string[]): History[] =>
 
 /** @returns null when nothing is known of this ID (any more) */
 export const createTrace =
-  ({ redis, lanes }: { redis: Redis; lanes: number }) =>
+  ({ redis, lanes }: { redis: Redis | Cluster; lanes: number }) =>
   async (id: string): Promise<Trace | null> => {
     const trace: Trace = { id, intake: null, tasks: [], history: [] }
     for (let lane = 0; lane < lanes; lane++) {

@@ -1,7 +1,7 @@
 /** The postmaster's verbs on queues: what waits where, hold, release, retry. Reads are counts, never a walk over the tasks. */
 import { laneOf, lanePrefix } from '@sluice/contracts'
 import { Job, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { laneBackend } from './queue-backend.ts'
 
 export type DestinationState = {
@@ -34,7 +34,7 @@ export type Verbs = {
   retry: (destination: string, id?: string) => Promise<number>
 }
 
-export type VerbOptions = { redis: Redis; lanes: number; now: () => number }
+export type VerbOptions = { redis: Redis | Cluster; lanes: number; now: () => number }
 
 type Replies = [Error | null, unknown][] | null
 const valueAt = (replies: Replies, index: number): unknown => {
@@ -43,7 +43,7 @@ const valueAt = (replies: Replies, index: number): unknown => {
   return value
 }
 
-const stateOf = async (redis: Redis, lane: number, destination: string, now: number): Promise<DestinationState> => {
+const stateOf = async (redis: Redis | Cluster, lane: number, destination: string, now: number): Promise<DestinationState> => {
   const prefix = lanePrefix(lane)
   const queue = `${prefix}:${destination}`
   const replies = await redis

@@ -7,7 +7,7 @@ import { lanePrefix } from '@sluice/contracts'
 import { type Log, logWorkerError } from '@sluice/runtime'
 import { laneBackend } from '@sluice/spool'
 import { DelayedError, type Job, Worker } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
 import type { RunSession, SessionRun } from './session-runner.ts'
 
@@ -26,7 +26,7 @@ const runOf = (lane: number, job: Job, token: string): SessionRun => {
 
 export type SessionWorkerOptions = {
   /** Role `worker`. */
-  redis: Redis
+  redis: Redis | Cluster
   lanes: number
   concurrency: number
   runSession: RunSession

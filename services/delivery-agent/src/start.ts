@@ -50,7 +50,7 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
     directory: config.content.directory,
   })
   const metrics = createAgentMetrics(registry)
-  const accept = createAdmission({ redis: write, lanes, now })
+  const accept = createAdmission({ redis: write, lanes, now, wait: config.redis.wait })
   const stopping = { yes: false }
   const abort = new AbortController()
   const { signal } = abort

@@ -41,6 +41,8 @@ const connectAll = (config: Config, log: Log) => ({
 const watch = (config: Config, { command }: ReturnType<typeof connectAll>, log: Log) =>
   watchDurability({
     redis: command,
+    laneKeys: Array.from({ length: config.redis.lanes }, (_, lane) => lanePrefix(lane)),
+    replicas: config.redis.wait?.replicas ?? 0,
     requireDurable: config.redis.requireDurable,
     fullAt: config.redis.fullAt,
     diskDirectories: [config.content.directory, dirname(config.content.directory)],
@@ -63,7 +65,7 @@ export const startIngress = async (config: Config, options: { log?: Log } = {}):
     return status === 'ready' ? durability() : { kind: 'away', reason: `redis is ${status}` }
   }
   const { lanes } = config.redis
-  const admit = createAdmission({ redis: redis.admission, lanes, now })
+  const admit = createAdmission({ redis: redis.admission, lanes, now, wait: config.redis.wait })
   const ingress = createIngress({
     config,
     directory: createDirectory(config),

@@ -51,7 +51,7 @@ const unread = async (port: number): Promise<number> => {
   const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((row) => row.trim().split(/\s+/))
   const queued = rows.filter(([, local, , state]) => local?.endsWith(`:${hex}`) && state === '01').map((row) => row[4] ?? '0:0')
   // Beyond what the watch of durability asks: an admission carries a whole task.
-  return queued.filter((pair) => Number.parseInt(pair.split(':')[1] ?? '0', 16) > 500).length
+  return queued.filter((pair) => Number.parseInt(pair.split(':')[1] ?? '0', 16) > 200).length
 }
 
 const store = () =>

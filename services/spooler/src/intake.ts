@@ -7,11 +7,11 @@ import { lanePrefix } from '@sluice/contracts'
 import { type Log, logWorkerError } from '@sluice/runtime'
 import { type AcceptMessage, decodeIntake, type Intake, laneBackend, StoreError } from '@sluice/spool'
 import { type Job, UnrecoverableError, Worker } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 
 export type IntakeOptions = {
   /** Role `worker`. */
-  redis: Redis
+  redis: Redis | Cluster
   lanes: number
   accept: AcceptMessage
   /** Removes what kept the admissions from being made twice. */

@@ -72,7 +72,7 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
   const intake = await startIntake({
     redis: blocking,
     lanes,
-    accept: createAdmission({ redis: write, lanes, now }),
+    accept: createAdmission({ redis: write, lanes, now, wait: config.redis.wait }),
     forgetOnce: tidying.forgetOnce,
     log,
     signal,

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Config, loadConfig } from '@sluice/directory'
-import { createLogger } from '@sluice/runtime'
+import { createLogger, redisPlace } from '@sluice/runtime'
 import { type Command, EXIT, type ExitCode, type Io } from '../command.ts'
 import { dataFolder } from '../data-folder.ts'
 import { announcement } from '../up/announce.ts'
@@ -57,7 +57,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 
 const announce = (gateway: Gateway, config: Config, data: string, json: boolean, io: Io): void => {
   const listening = gateway.listening()
-  const url = gateway.redis.url ?? ''
+  const url = gateway.redis.url ?? redisPlace(gateway.redis)
   if (json)
     io.out(`${JSON.stringify({ data, redis: url, mail: config.mailbox.directory, services: Object.fromEntries(listening) })}\n`)
   else io.out(`${announcement(config, listening, data, url).join('\n')}\n`)

@@ -1,6 +1,6 @@
 /** A gateway as `sluice up` runs it: its Redis, then its services, as processes or in this one; and the end of both. */
 import type { Config } from '@sluice/directory'
-import type { Listening, Log, RedisConfig } from '@sluice/runtime'
+import { type Listening, type Log, namesRedis, type RedisConfig } from '@sluice/runtime'
 import { COMPILE_CACHE, type DataFolder, serviceMain } from '../data-folder.ts'
 import { awaitRedis, prepareRedis } from './own-redis.ts'
 import { createProcesses } from './processes.ts'
@@ -47,7 +47,7 @@ const startHere = async (
   options: GatewayOptions,
   redis: RedisConfig,
 ): Promise<{ names: string[]; running: Map<string, Running> }> => {
-  const config = { ...options.config, redis: { ...options.config.redis, ...redis } }
+  const config = { ...options.config, redis: { ...options.config.redis, url: redis.url, password: redis.password } }
   const running = new Map<string, Running>()
   const closeAll = async (): Promise<void> => {
     for (const service of [...running.values()].toReversed()) await service.close()
@@ -69,10 +69,10 @@ export const startGateway = async (options: GatewayOptions, signal: AbortSignal)
   const { config, data, env, log } = options
   const processes = createProcesses(log)
   const within = config.shutdownGraceMs + BEYOND_GRACE_MS
-  const isOwn = config.redis.url === null
+  const isOwn = !namesRedis(config.redis)
   const over = new AbortController()
   try {
-    let redis: RedisConfig = { url: config.redis.url, password: config.redis.password }
+    let redis: RedisConfig = config.redis
     if (isOwn) {
       const own = await prepareRedis(data, env)
       processes.start(own.spec)
