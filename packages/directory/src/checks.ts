@@ -8,18 +8,13 @@ import { recipientsOf } from './config.ts'
 import { createDirectory } from './directory.ts'
 import type { WrittenConfig } from './schema.ts'
 import { toNetwork } from './schema-parts.ts'
+import { type Finding, repeated, shapingFindings } from './shaping-checks.ts'
 import { createTrusted } from './trusted-networks.ts'
 
-type Finding = { path: PropertyKey[]; message: string }
 type Check = (config: WrittenConfig) => Finding[]
 
 const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1)
 const quoted = (names: string[]): string => (names.length === 0 ? 'none is defined' : `defined are ${names.join(', ')}`)
-
-const repeated = (values: string[], path: (i: number) => PropertyKey[], what: string): Finding[] =>
-  values.flatMap((value, i) =>
-    values.indexOf(value) < i ? [{ path: path(i), message: `expected each ${what} once; ${value} stands here again` }] : [],
-  )
 
 const duplicates: Check = ({ domains, routes, accounts, listeners }) => [
   ...repeated(
@@ -218,9 +213,16 @@ const unreadable = async (config: WrittenConfig, baseDir: string): Promise<Findi
   return found.flat()
 }
 
+/** `shippedRules`: names of the shipped reply rules. */
+export type CheckContext = { baseDir: string; shippedRules: string[] }
+
 /** @returns every problem, in the order of the file; empty when the config can be used */
-export const checkConfig = async (config: WrittenConfig, document: YamlDocument, baseDir: string): Promise<Problem[]> => {
-  const findings = [...CHECKS.flatMap((check) => check(config)), ...(await unreadable(config, baseDir))]
+export const checkConfig = async (config: WrittenConfig, document: YamlDocument, context: CheckContext): Promise<Problem[]> => {
+  const findings = [
+    ...CHECKS.flatMap((check) => check(config)),
+    ...shapingFindings(config, context.shippedRules),
+    ...(await unreadable(config, context.baseDir)),
+  ]
   return findings
     .map(({ path, message }) => ({ file: document.file, line: document.lineOf(path), key: formatPath(path), message }))
     .toSorted((a, b) => a.line - b.line)

@@ -3,7 +3,7 @@
  * once. The first class that matches wins; what none matches is of the default class, ''.
  */
 import { NOTICE_CLASS } from '@sluice/contracts'
-import { addressMatcher, anyOf, textMatcher } from './patterns.ts'
+import { addressMatcher, anyOf, textMatcher } from '@sluice/smtp'
 import type { WrittenConfig } from './schema.ts'
 
 export type ClassConfig = WrittenConfig['classes'][number]

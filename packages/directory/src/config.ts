@@ -6,7 +6,9 @@ import { readFile } from 'node:fs/promises'
 import { hostname as machineName } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { type Address, ConfigError } from '@sluice/runtime'
+import type { ReplyRuleText } from '@sluice/smtp'
 import type { Policy } from './policies.ts'
+import { mergeReplyRules, type WrittenReplyRule } from './reply-rules.ts'
 import { classic, internet, type Schedule } from './schedules.ts'
 import type { WrittenConfig } from './schema.ts'
 
@@ -32,6 +34,7 @@ type Resolved =
   | 'accounts'
   | 'routes'
   | 'policies'
+  | 'replyRules'
   | 'schedules'
   | 'schedule'
   | 'mailbox'
@@ -53,6 +56,8 @@ export type Config = Omit<WrittenConfig, Resolved> & {
   accounts: Account[]
   routes: Route[]
   policies: Policy[]
+  /** In the order in which they are asked, the shipped ones included. */
+  replyRules: ReplyRuleText[]
   schedules: Record<string, Schedule>
   /** The default one. */
   schedule: Schedule
@@ -142,7 +147,7 @@ const redisOf = async (written: WrittenRedis, secret: ReadSecret): Promise<Spool
  */
 export const resolveConfig = async (
   written: WrittenConfig,
-  options: { baseDir: string; dataDir: string; warnings: string[]; secret: ReadSecret },
+  options: { baseDir: string; dataDir: string; warnings: string[]; secret: ReadSecret; shippedRules: WrittenReplyRule[] },
 ): Promise<Config> => {
   const { baseDir, dataDir, secret } = options
   const schedules = schedulesOf(written)
@@ -179,6 +184,7 @@ export const resolveConfig = async (
       ...policy,
       schedule: policy.schedule === null ? null : (schedules[policy.schedule] ?? schedule),
     })),
+    replyRules: mergeReplyRules(written.replyRules, options.shippedRules),
     schedules,
     schedule,
     mailbox: { listen: mailbox.listen, directory: resolve(dataDir, mailbox.directory ?? 'mail') },

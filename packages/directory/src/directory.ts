@@ -1,7 +1,7 @@
 /** Who is here, who may, and where mail goes: the questions that services ask of the config. No I/O but the scrypt of log-ins. */
 import { networkInterfaces } from 'node:os'
 import { partsOf, type Recipient } from '@sluice/contracts'
-import type { Mailbox } from '@sluice/smtp'
+import { compileReplyRules, type Mailbox, matchReplyRule, type Refusal, type ReplyRule, type ReplyRuleText } from '@sluice/smtp'
 import { type AliasDomain, accountKey, createExpand } from './aliases.ts'
 import { type ClassConfig, type ClassFacts, createClasses, USUAL_SHARE } from './classes.ts'
 import type { Account, Route } from './config.ts'
@@ -40,6 +40,8 @@ export type Directory = {
   shapingOf: (destination: Destination, site: Site | null) => Shaping | null
   /** The same, and which policies said so. */
   explain: (destination: Destination, site: Site | null) => Explained | null
+  /** What a far end's reply asks for; null: nothing but what its code says. Costs next to nothing for what refuses nothing. */
+  replyRuleOf: (refusal: Refusal) => ReplyRule | null
   accountExists: (address: string) => boolean
   account: (address: string) => Account | null
 }
@@ -53,6 +55,7 @@ export type DirectoryConfig = {
   classes?: ClassConfig[]
   defaultShare?: number
   policies?: Policy[]
+  replyRules?: ReplyRuleText[]
 }
 
 const interfaceAddresses = (): string[] =>
@@ -74,6 +77,7 @@ export const createDirectory = (config: DirectoryConfig, options: { ownAddresses
     const route = routing.routeOf(destination)
     return route && explained({ destination, route, site, share: classes.shareOf(partsOf(destination).class) })
   }
+  const replyRules = compileReplyRules(config.replyRules ?? [])
   const accounts = new Map(
     config.accounts.map(({ address, quotaBytes, password }) => [
       accountKey(address),
@@ -122,6 +126,7 @@ export const createDirectory = (config: DirectoryConfig, options: { ownAddresses
     classHeaders: () => classes.headers,
     shapingOf: (destination, site) => explain(destination, site)?.shaping ?? null,
     explain,
+    replyRuleOf: (refusal) => matchReplyRule(replyRules, refusal),
     accountExists: (address) => account(address) !== null,
     account,
   }

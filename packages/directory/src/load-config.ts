@@ -6,6 +6,7 @@ import { ConfigError, loadYaml, validate, type YamlDocument } from '@sluice/runt
 import { checkConfig, warningsOf } from './checks.ts'
 import { baseDirOf, type Config, readSecret, resolveConfig } from './config.ts'
 import { DEFAULT_CONFIG } from './default-config.ts'
+import { shippedReplyRules } from './reply-rules.ts'
 import { configSchema } from './schema.ts'
 
 const read = async (file: string): Promise<string> => {
@@ -32,12 +33,14 @@ export const loadConfig = async (
   const document: YamlDocument = loadYaml(file === null ? DEFAULT_CONFIG : await read(file), file ?? 'built-in config', env)
   const written = validate(configSchema, document)
   const baseDir = baseDirOf(file)
-  const problems = await checkConfig(written, document, baseDir)
+  const shippedRules = await shippedReplyRules()
+  const problems = await checkConfig(written, document, { baseDir, shippedRules: shippedRules.map(({ name }) => name) })
   if (problems.length > 0) throw new ConfigError('config-invalid', problems)
   return resolveConfig(written, {
     baseDir,
     dataDir: resolve(options.dataDir ?? 'data'),
     warnings: warningsOf(written, written.hostname ?? machineName()),
     secret: readSecret(baseDir),
+    shippedRules,
   })
 }

@@ -5,9 +5,9 @@
  */
 import { domainOf, partsOf } from '@sluice/contracts'
 import type { Rate } from '@sluice/runtime'
+import { anyOf, nameMatcher } from '@sluice/smtp'
 import { DEFAULT_CLASS } from './classes.ts'
 import type { Route } from './config.ts'
-import { anyOf, nameMatcher } from './patterns.ts'
 import type { Schedule } from './schedules.ts'
 import type { WrittenConfig } from './schema.ts'
 

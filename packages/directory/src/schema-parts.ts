@@ -50,6 +50,22 @@ const toHost = (text: string): { host: string; port: number | null; weight: numb
   return parsed === null ? null : { ...parsed, weight: 1 }
 }
 
+/** One value or several, of which one must match; null: not asked. */
+export const oneOrMore = <Schema extends z.ZodType<string, string>>(schema: Schema) =>
+  z
+    .union([schema.transform((one) => [one]), z.array(schema).min(1).max(1000)])
+    .nullable()
+    .default(null)
+
+export const toNamePattern = (text: string): string | null => {
+  if (text === '*') return text
+  const bare = text.replace(/^\*\./, '')
+  // Sites and hops may also be names without dots, several hosts (`a.test,b.test`), or address literals.
+  return /^[^\s*/@]+$/.test(bare) ? `${text.startsWith('*.') ? '*.' : ''}${toDomain(bare) ?? bare.toLowerCase()}` : null
+}
+
+export const namePattern = () => parsedText('pattern', 'a name, *.name (all names below it) or *', toNamePattern)
+
 export const tlsMode = () => z.enum(['off', 'opportunistic', 'required', 'verified', 'implicit'])
 
 /** A host of a route: `host:port` as one text, or its parts. The port's default depends on the route's type. */

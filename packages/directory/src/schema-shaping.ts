@@ -2,23 +2,7 @@
 import { isIP } from 'node:net'
 import { rate, size } from '@sluice/runtime'
 import { z } from 'zod'
-import { name, parsedText, tlsMode, toDomain } from './schema-parts.ts'
-
-/** One value or several, of which one must match; null: not asked. */
-const oneOrMore = <Schema extends z.ZodType<string, string>>(schema: Schema) =>
-  z
-    .union([schema.transform((one) => [one]), z.array(schema).min(1).max(1000)])
-    .nullable()
-    .default(null)
-
-const toNamePattern = (text: string): string | null => {
-  if (text === '*') return text
-  const bare = text.replace(/^\*\./, '')
-  // Sites and hops may also be names without dots, several hosts (`a.test,b.test`), or address literals.
-  return /^[^\s*/@]+$/.test(bare) ? `${text.startsWith('*.') ? '*.' : ''}${toDomain(bare) ?? bare.toLowerCase()}` : null
-}
-
-const namePattern = () => parsedText('pattern', 'a name, *.name (all names below it) or *', toNamePattern)
+import { name, namePattern, oneOrMore, parsedText, tlsMode, toNamePattern } from './schema-parts.ts'
 
 const toAddressPattern = (text: string): string | null => {
   if (text === '<>' || text === '*') return text

@@ -6,6 +6,7 @@ import { duration } from '@sluice/runtime'
 import { z } from 'zod'
 import { name, network } from './schema-parts.ts'
 import { redisSchema } from './schema-redis.ts'
+import { replyRuleSchema } from './schema-reply-rules.ts'
 import { accountSchema, domainSchema, routeSchema, scheduleSchema } from './schema-routing.ts'
 import {
   contentSchema,
@@ -90,6 +91,14 @@ export const configSchema = z
       .meta({
         example:
           'policies:\n  - match: { site: "*.google.com" }\n    connections: 10\n    messagesPerConnection: 100\n  - match: { class: bulk }\n    rate: 60/min\n',
+      }),
+    replyRules: z
+      .array(replyRuleSchema)
+      .default([])
+      .describe('What to do about a far end’s refusals, before the shipped rules. See [shaping](shaping.md).')
+      .meta({
+        example:
+          'replyRules:\n  - name: partner-is-busy\n    match: { site: "*.partner.example", codes: [4xx], text: "busy|overload" }\n    connections: 2\n    for: 15m\n  - { name: greylisting, off: true }\n',
       }),
     delayNotice: duration().prefault('4h').describe('Senders who asked for it (NOTIFY=DELAY) hear of a delay after this.'),
     limits: limitsSchema.prefault({}).describe('What one client may ask of ingress.'),

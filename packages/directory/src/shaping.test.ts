@@ -5,6 +5,10 @@ import { loadText } from './test-config.ts'
 
 const BASE = `
 hostname: mx.sluice.test
+listeners:
+  - { name: smtp, listen: 127.0.0.1:2525 }
+  - { name: submission, listen: 127.0.0.1:2526 }
+  - { name: bulk, listen: 127.0.0.1:2527 }
 routes:
   - { name: internet, type: mx, match: ["*"], connections: 20, rate: 100/min }
   - { name: backend, type: smtp, match: [inside.test], hosts: ["mail.inside.test:25"], tls: required }
