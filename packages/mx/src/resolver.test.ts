@@ -108,12 +108,13 @@ describe('R-mx', () => {
 describe('siteOf', () => {
   it('gives domains with the same best exchanges the same name', async () => {
     const one = resolver()
-    expect(await one.siteOf('example.test')).toBe('mx1.example.test,mx2.example.test')
-    expect(await one.siteOf('sister.test')).toBe('mx1.example.test,mx2.example.test')
+    const hosts = ['mx1.example.test', 'mx2.example.test']
+    expect(await one.siteOf('example.test')).toEqual({ name: 'mx1.example.test,mx2.example.test', hosts })
+    expect(await one.siteOf('sister.test')).toEqual({ name: 'mx1.example.test,mx2.example.test', hosts })
   })
 
   it('is the domain itself without hosts', async () => {
-    expect(await resolver().siteOf('missing.test')).toBe('missing.test')
+    expect(await resolver().siteOf('missing.test')).toEqual({ name: 'missing.test', hosts: [] })
   })
 })
 

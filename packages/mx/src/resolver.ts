@@ -35,11 +35,15 @@ export type MxResolver = {
   resolveMx: (domain: string) => Promise<MxAnswer>
   /** Addresses of a host named in a route; an IP address is its own answer. */
   resolveHost: (host: string) => Promise<HostAnswer>
-  /**
-   * A short stable name for the hosts behind a domain: its best exchanges, sorted and joined, so that domains at one provider
-   * share limits. The domain itself while the DNS has no hosts for it.
-   */
-  siteOf: (domain: string) => Promise<string>
+  /** The hosts behind a domain, so that domains at one provider share limits. */
+  siteOf: (domain: string) => Promise<MxSite>
+}
+
+export type MxSite = {
+  /** Short and stable: the best exchanges, sorted and joined; the domain itself while the DNS has no hosts for it. */
+  name: string
+  /** The best exchanges, sorted. */
+  hosts: string[]
 }
 
 export type ResolverOptions = {
@@ -135,12 +139,12 @@ const orderHosts = (hosts: MxHost[], random: () => number): MxHost[] =>
     .map((host) => ({ ...host, addresses: [...host.addresses] }))
     .sort((a, b) => a.preference - b.preference)
 
-const siteName = (domain: string, answer: MxAnswer): string => {
-  if (answer.kind !== 'hosts') return domain
+const siteBehind = (domain: string, answer: MxAnswer): MxSite => {
+  if (answer.kind !== 'hosts') return { name: domain, hosts: [] }
   const best = Math.min(...answer.hosts.map((host) => host.preference))
-  const names = answer.hosts.filter((host) => host.preference === best).map((host) => host.exchange)
-  const joined = names.sort().join(',')
-  return joined.length <= MAX_SITE_LENGTH ? joined : `${names[0]},+${names.length - 1}`
+  const hosts = answer.hosts.filter((host) => host.preference === best).map((host) => host.exchange)
+  const joined = hosts.sort().join(',')
+  return { name: joined.length <= MAX_SITE_LENGTH ? joined : `${hosts[0]},+${hosts.length - 1}`, hosts }
 }
 
 const createResolveHost =
@@ -189,6 +193,6 @@ export const createResolver = (options: ResolverOptions): MxResolver => {
         () => askHost(host),
         (answer) => answer.kind === 'addresses',
       ),
-    siteOf: async (domain) => siteName(normal(domain), await answerFor(domain)),
+    siteOf: async (domain) => siteBehind(normal(domain), await answerFor(domain)),
   }
 }
