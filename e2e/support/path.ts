@@ -161,7 +161,12 @@ export const startPath = async (options: PathOptions = {}) => {
     return start()
   }
   const addAgent = (changed: Config = config): Promise<Service> => started(withClock(() => startDeliveryAgent(changed, { log })))
-  const addSpooler = (changed: Config = config): Promise<Service> => started(withClock(() => startSpooler(changed, { log })))
+  const spoolers: Service[] = []
+  const addSpooler = async (changed: Config = config): Promise<Service> => {
+    const spooler = await started(withClock(() => startSpooler(changed, { log })))
+    spoolers.push(spooler)
+    return spooler
+  }
   for (let i = 0; i < (options.spoolers ?? 1); i++) await addSpooler()
   for (let i = 0; i < (options.agents ?? 1); i++) await addAgent()
   const { lanes } = config.redis
@@ -178,6 +183,8 @@ export const startPath = async (options: PathOptions = {}) => {
     now,
     addAgent,
     addSpooler,
+    /** In the order of their start. */
+    spoolers,
     verbs: createVerbs({ redis, lanes, now }),
     trace: createTrace({ redis, lanes }),
     /** Lines of the log: a step of a message's life, or `warn: …`. */

@@ -3,7 +3,7 @@ import { lanePrefix } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
 import { createRunner } from './script.ts'
 
-/** @returns (lane, id, destination) → whether nobody needs the content any more; repeating it does no harm */
+/** @returns (lane, id, destination) → whether it was the last that needed the content; repeating it does no harm */
 export const createContentRelease = ({ redis }: { redis: Redis | Cluster }) => {
   const run = createRunner(redis)
   return async (lane: number, id: string, destination: string): Promise<boolean> =>

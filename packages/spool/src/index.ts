@@ -3,7 +3,7 @@ export { createContentRelease } from './content-release.ts'
 export { type Decoded, decodeIntake, decodeTask, encodeTask, type Intake, taskOf } from './payload.ts'
 export { type PublishedScript, publishedScripts } from './published.ts'
 export { laneBackend } from './queue-backend.ts'
-export { createScheduling, type Grant, type Repairs, type Scheduling } from './scheduling.ts'
+export { createScheduling, type Grant, type Present, type Repairs, type Scheduling, type Survey } from './scheduling.ts'
 export { createRunner, type RunScript } from './script.ts'
 export {
   createSessionClient,

@@ -31,6 +31,12 @@ export type Grant = {
 
 export type Repairs = { tasks: number; sessions: number; permits: number; due: number; parked: number }
 
+/** The sessions that lay in the lists of a lane's `delivery` queue at one moment. */
+export type Present = { sessions: ReadonlySet<string>; newest: number }
+
+/** One step of a survey; `cursor` 0: all keys were seen. */
+export type Survey = { cursor: string; destinations: number; contents: number; removed: number }
+
 export type Scheduling = {
   /** @returns how many destinations were looked at, and those that need a grant */
   wake: (lane: number, most: number) => Promise<{ looked: number; ungranted: string[] }>
@@ -38,9 +44,33 @@ export type Scheduling = {
   /** Caps the whole gateway: µs between two messages, 0 without a cap. */
   cap: (lane: number, intervalUs: number) => Promise<void>
   forget: (lane: number, destination: string) => Promise<boolean>
-  repair: (lane: number, destination: string) => Promise<Repairs>
+  present: (lane: number) => Promise<Present>
+  /** @param present a session that is open by its destination's word, and was in no list then nor is in one now, is gone */
+  repair: (lane: number, destination: string, present?: Present) => Promise<Repairs>
+  /** @param untouchedMs what lies beside a task that is gone is removed once nobody has touched it for so long */
+  survey: (lane: number, cursor: string, keys: number, untouchedMs: number) => Promise<Survey>
   destinations: (lane: number) => AsyncIterable<string[]>
 }
+
+const repairsOf = (reply: unknown): { repairs: Repairs; open: string[] } => {
+  const [tasks = 0, sessions = 0, permits = 0, due = 0, parked = 0, ...open] = Array.isArray(reply) ? reply : []
+  const repairs = {
+    tasks: Number(tasks),
+    sessions: Number(sessions),
+    permits: Number(permits),
+    due: Number(due),
+    parked: Number(parked),
+  }
+  return { repairs, open: open.map(String) }
+}
+
+const sum = (a: Repairs, b: Repairs): Repairs => ({
+  tasks: a.tasks + b.tasks,
+  sessions: a.sessions + b.sessions,
+  permits: a.permits + b.permits,
+  due: a.due + b.due,
+  parked: a.parked + b.parked,
+})
 
 export const createScheduling = ({ redis, now }: { redis: Redis | Cluster; now: () => number }): Scheduling => {
   const run = createRunner(redis)
@@ -60,10 +90,29 @@ export const createScheduling = ({ redis, now }: { redis: Redis | Cluster; now: 
       await redis.hset(`${lanePrefix(lane)}:gateway`, 'intervalUs', intervalUs)
     },
     forget: async (lane, destination) => Number(await run('forget', due(lane), [lanePrefix(lane), now(), destination])) === 1,
-    repair: async (lane, destination) => {
-      const reply = await run('repair', due(lane), [lanePrefix(lane), now(), destination])
-      const [tasks = 0, sessions = 0, permits = 0, dues = 0, parked = 0] = Array.isArray(reply) ? reply.map(Number) : []
-      return { tasks, sessions, permits, due: dues, parked }
+    present: async (lane) => {
+      const queue = `${lanePrefix(lane)}:delivery`
+      const lists = redis.multi().get(`${queue}:id`).lrange(`${queue}:wait`, 0, -1).lrange(`${queue}:active`, 0, -1)
+      const replies = await lists.zrange(`${queue}:delayed`, '0', '-1').exec()
+      const [newest, ...ids] = (replies ?? []).map(([error, value]) => {
+        if (error !== null) throw error
+        return value
+      })
+      return { newest: Number(newest ?? 0), sessions: new Set((ids as string[][]).flat()) }
+    },
+    repair: async (lane, destination, present) => {
+      const found = repairsOf(await run('repair', due(lane), [lanePrefix(lane), now(), destination]))
+      if (present === undefined) return found.repairs
+      // Newer ones were opened since.
+      const suspects = found.open.filter((id) => !present.sessions.has(id) && Number(id) <= present.newest)
+      if (suspects.length === 0) return found.repairs
+      const more = repairsOf(await run('repair', due(lane), [lanePrefix(lane), now(), destination, ...suspects])).repairs
+      return sum(found.repairs, more)
+    },
+    survey: async (lane, cursor, keys, untouchedMs) => {
+      const reply = await run('survey', due(lane), [lanePrefix(lane), now(), cursor, keys, Math.floor(untouchedMs / 1000)])
+      const [next = '0', destinations = 0, contents = 0, removed = 0] = Array.isArray(reply) ? reply : []
+      return { cursor: String(next), destinations: Number(destinations), contents: Number(contents), removed: Number(removed) }
     },
     async *destinations(lane) {
       for await (const names of redis.sscanStream(`${lanePrefix(lane)}:destinations`, { count: 200 })) {

@@ -46,7 +46,7 @@ const compose = (prelude: string, body: string): string => {
   return shebang + prelude + body.slice(body.startsWith('#!') ? shebang.length : 0)
 }
 
-export const SCRIPTS = ['admit', 'intake', 'next', 'wake', 'grant', 'forget', 'repair', 'release-content'] as const
+export const SCRIPTS = ['admit', 'intake', 'next', 'wake', 'grant', 'forget', 'repair', 'survey', 'release-content'] as const
 export type ScriptName = (typeof SCRIPTS)[number]
 /** Each has one key, which names the lane's shard; all others follow from the lane's prefix. */
 export const SCRIPT_KEYS = 1

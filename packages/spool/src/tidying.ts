@@ -5,10 +5,15 @@ import type { Cluster, Redis } from 'ioredis'
 import { laneBackend } from './queue-backend.ts'
 
 export type Tidying = {
-  /** Whether a task or an intake job still needs this content. Destinations that are done with it are struck off. */
+  /**
+   * Whether a task or an intake job still needs this content. Destinations that are done with it are struck off; when none is left,
+   * all are asked, and who needs it is entered anew: the record of who does may be lost, the mail must not be.
+   */
   isNeeded: (id: string, ref: ContentRef) => Promise<boolean>
   /** Puts failed intake jobs back to wait, those that cannot be decoded apart. @returns how many */
   retryIntake: (lane: number) => Promise<number>
+  /** Strikes off what is no longer parked, whoever put it back or removed it. @returns how many */
+  forgetParked: (lane: number) => Promise<number>
   /** The marks that kept an intake from admitting twice go soon after its end: a run of it that lost its lock may still be at it. */
   forgetOnce: (id: string, destinations: string[]) => Promise<void>
 }
@@ -16,6 +21,46 @@ export type Tidying = {
 /** Longer than any write waits for its reply. */
 const ONCE_KEPT_MS = 60_000
 const NOT_UNDERSTOOD = /not understood|no JSON/
+
+/** Destinations, or tasks, asked at once. */
+const PAGE = 500
+
+const pages = function* <T>(all: readonly T[]): Iterable<T[]> {
+  for (let at = 0; at < all.length; at += PAGE) yield all.slice(at, at + PAGE)
+}
+
+/** Every destination that has a task of this message, whatever any index says. */
+const destinationsWith = async (redis: Redis | Cluster, lanes: number, id: string): Promise<string[]> => {
+  const found: string[] = []
+  for (let lane = 0; lane < lanes; lane++) {
+    const prefix = lanePrefix(lane)
+    for (const names of pages(await redis.smembers(`${prefix}:destinations`))) {
+      const pipeline = redis.pipeline()
+      for (const name of names) pipeline.exists(`${prefix}:${name}:${id}`)
+      for (const [at, [error, exists]] of ((await pipeline.exec()) ?? []).entries()) {
+        if (error !== null) throw error
+        if (exists === 1) found.push(names[at] ?? '')
+      }
+    }
+  }
+  return found
+}
+
+const forgetParked = async (redis: Redis | Cluster, lane: number): Promise<number> => {
+  const prefix = lanePrefix(lane)
+  let count = 0
+  for (const entries of pages(await redis.zrange(`${prefix}:parked`, '0', '-1'))) {
+    const pipeline = redis.pipeline()
+    for (const entry of entries) {
+      const [destination, id = ''] = entry.split(' ')
+      pipeline.zscore(`${prefix}:${destination}:failed`, id)
+    }
+    const replies = (await pipeline.exec()) ?? []
+    const gone = entries.filter((_, at) => replies[at]?.[0] === null && replies[at][1] === null)
+    if (gone.length > 0) count += await redis.zrem(`${prefix}:parked`, ...gone)
+  }
+  return count
+}
 
 export const createTidying = ({ redis, lanes }: { redis: Redis | Cluster; lanes: number }): Tidying => ({
   isNeeded: async (id, ref) => {
@@ -28,8 +73,12 @@ export const createTidying = ({ redis, lanes }: { redis: Redis | Cluster; lanes:
       if ((await redis.exists(`${lanePrefix(laneOf(destination, lanes))}:${destination}:${id}`)) === 1) needed = true
       else await redis.srem(`${home}:needs:${id}`, destination)
     }
-    return needed
+    if (needed) return true
+    const asked = await destinationsWith(redis, lanes, id)
+    if (asked.length > 0) await redis.sadd(`${home}:needs:${id}`, ...asked)
+    return asked.length > 0
   },
+  forgetParked: (lane) => forgetParked(redis, lane),
   retryIntake: async (lane) => {
     const queue = new Queue('intake', { connection: redis, prefix: lanePrefix(lane), skipMetasUpdate: true }, laneBackend)
     try {

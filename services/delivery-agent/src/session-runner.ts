@@ -122,7 +122,8 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
           await sleep(step.ms)
           break
         case 'task':
-          handled = [await handleOne(run, step.task, context)]
+          // The run that was about to end its content vanished with its session, and the repair gave it back.
+          handled = [await (step.task.marked ? tasks.recover(step.task, context, 1) : handleOne(run, step.task, context))]
           break
         case 'recovered':
           for (const task of step.tasks) handled.push(await takeUp(run, task, context))

@@ -1,6 +1,7 @@
 /** What the spooler counts. */
 import { createEventCounter, type Metrics } from '@sluice/runtime'
 import { Counter, Histogram } from 'prom-client'
+import { REPAIRS, type RepairKind } from './tending.ts'
 
 export const createSpoolerMetrics = (registry: Metrics) => {
   const event = createEventCounter(registry)
@@ -10,10 +11,16 @@ export const createSpoolerMetrics = (registry: Metrics) => {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
     registers: [registry],
   })
-  const repairs = new Counter({ name: 'sluice_repairs_total', help: 'Repairs made to the spool', registers: [registry] })
+  const repairs = new Counter({
+    name: 'sluice_repairs_total',
+    help: 'Repairs made to the spool, by what was repaired',
+    labelNames: ['kind'],
+    registers: [registry],
+  })
+  for (const kind of REPAIRS) repairs.inc({ kind }, 0)
   return {
     looked: (seconds: number) => wake.observe(seconds),
-    repaired: (count: number) => repairs.inc(count),
+    repaired: (kind: RepairKind, count: number) => repairs.inc({ kind }, count),
     admitted: () => event('admission'),
     parked: () => event('parked'),
   }

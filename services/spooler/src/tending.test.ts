@@ -3,15 +3,24 @@ import { createLogger } from '@sluice/runtime'
 import { describe, expect, it } from 'vitest'
 import { createTending } from './tending.ts'
 
+const whole = {
+  present: () => Promise.resolve({ sessions: new Set<string>(), newest: 0 }),
+  survey: () => Promise.resolve({ cursor: '0', destinations: 0, contents: 0, removed: 0 }),
+}
 const NOTHING = { tasks: 0, sessions: 0, permits: 0, due: 0, parked: 0 }
 
 describe('tending', () => {
   it('forgets what is empty, repairs the rest, retries intake and sweeps; a fault of one destination stops nothing else', async () => {
     const abort = new AbortController()
     const asked: string[] = []
-    let repaired = 0
+    const repaired: Record<string, number> = {}
     const tending = createTending({
       scheduling: {
+        ...whole,
+        survey: (_lane, cursor) => {
+          asked.push(`survey ${cursor}`)
+          return Promise.resolve({ cursor: cursor === '0' ? '7' : '0', destinations: 1, contents: 0, removed: 0 })
+        },
         async *destinations() {
           yield ['empty.test', 'bad.test']
           yield ['whole.test', 'broken.test']
@@ -25,11 +34,15 @@ describe('tending', () => {
       },
       contentStore: { sweep: () => Promise.resolve(asked.push('sweep')) },
       isNeeded: () => Promise.resolve(true),
-      retryIntake: () => Promise.resolve(asked.push('intake')),
+      retryIntake: () => {
+        asked.push('intake')
+        return Promise.resolve(0)
+      },
+      forgetParked: () => Promise.resolve(4),
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
-      repaired: (count) => {
-        repaired += count
+      repaired: (kind, count) => {
+        repaired[kind] = (repaired[kind] ?? 0) + count
       },
       signal: abort.signal,
     })
@@ -38,15 +51,20 @@ describe('tending', () => {
     await sleep(20)
     abort.abort()
     await running
-    expect(asked).toEqual(['bad.test', 'whole.test', 'broken.test', 'intake', 'sweep'])
-    expect(repaired).toBe(3)
+    expect(asked).toEqual(['survey 0', 'survey 7', 'bad.test', 'whole.test', 'broken.test', 'intake', 'sweep'])
+    expect(repaired).toEqual({ destinations: 2, tasks: 2, due: 1, unparked: 4 })
   })
 
   it('ends in the midst of a sweep when it is told to', async () => {
     const abort = new AbortController()
     let looked = 0
     const tending = createTending({
-      scheduling: { async *destinations() {}, forget: () => Promise.resolve(true), repair: () => Promise.resolve(NOTHING) },
+      scheduling: {
+        ...whole,
+        async *destinations() {},
+        forget: () => Promise.resolve(true),
+        repair: () => Promise.resolve(NOTHING),
+      },
       contentStore: {
         sweep: async (_olderThanMs, isNeeded) => {
           for (;;) await isNeeded('A', { store: 'redis', lane: 0, chunks: 1 })
@@ -57,6 +75,7 @@ describe('tending', () => {
         return Promise.resolve(true)
       },
       retryIntake: () => Promise.resolve(0),
+      forgetParked: () => Promise.resolve(0),
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
       repaired: () => {},

@@ -1,52 +1,88 @@
 /**
  * Tending: a slow walk over all destinations, at start and then every minute, that repairs what went wrong before, forgets
  * what is empty, and now and then sweeps contents that no message needs. Also runs intake jobs again that failed: a failed job
- * would be mail lost from sight.
+ * would be mail lost from sight. At start, before all else, and then every hour it surveys all keys, for what no index names any
+ * more. Every repair is counted, by kind, and logged.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentStore } from '@sluice/content-store'
 import type { Log } from '@sluice/runtime'
-import type { Scheduling } from '@sluice/spool'
+import type { Present, Scheduling } from '@sluice/spool'
 
 const EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 15 * 60_000
 const SWEEP_OLDER_MS = 60 * 60_000
+const SURVEY_EVERY_MS = 60 * 60_000
+/** Keys of one look, which keeps Redis for less than a millisecond, and the pause behind it. */
+const SURVEY_KEYS = 500
+const SURVEY_PAUSE_MS = 5
+
+/** What was repaired; the counter's label. */
+export const REPAIRS = [
+  'tasks',
+  'sessions',
+  'permits',
+  'due',
+  'parked',
+  'unparked',
+  'intake',
+  'destinations',
+  'contents',
+  'removed',
+] as const
+export type RepairKind = (typeof REPAIRS)[number]
 
 export type TendingDependencies = {
-  scheduling: Pick<Scheduling, 'destinations' | 'repair' | 'forget'>
+  scheduling: Pick<Scheduling, 'destinations' | 'repair' | 'forget' | 'present' | 'survey'>
   contentStore: Pick<ContentStore, 'sweep'>
   isNeeded: Parameters<ContentStore['sweep']>[1]
   retryIntake: (lane: number) => Promise<number>
+  forgetParked: (lane: number) => Promise<number>
   lanes: number
   log: Log
-  repaired: (count: number) => void
+  repaired: (kind: RepairKind, count: number) => void
   signal: AbortSignal
 }
 
 export const createTending = (deps: TendingDependencies) => {
   const { scheduling, lanes, log, signal } = deps
 
-  const tendDestination = async (lane: number, destination: string): Promise<void> => {
-    if (await scheduling.forget(lane, destination)) return
-    const repairs = await scheduling.repair(lane, destination)
-    const count = repairs.tasks + repairs.sessions + repairs.permits + repairs.due + repairs.parked
-    if (count === 0) return
-    deps.repaired(count)
-    log.warn('repaired', { destination, ...repairs })
+  /** Counts what was done, and tells of it when it was anything. */
+  const tell = (fields: Record<string, unknown>, found: Partial<Record<RepairKind, number>>): void => {
+    let any = false
+    for (const kind of REPAIRS) {
+      const count = found[kind] ?? 0
+      if (count > 0) deps.repaired(kind, count)
+      any ||= count > 0
+    }
+    if (any) log.warn('repaired', { ...fields, ...found })
   }
 
-  const round = async (): Promise<void> => {
-    for (let lane = 0; lane < lanes; lane++) {
-      for await (const destinations of scheduling.destinations(lane)) {
-        for (const destination of destinations) {
-          if (signal.aborted) return
-          await tendDestination(lane, destination).catch((error: unknown) => {
-            log.warn('a destination could not be tended; next round', { destination, error })
-          })
-        }
+  const tendDestination = async (lane: number, destination: string, present: Present): Promise<void> => {
+    if (await scheduling.forget(lane, destination)) return
+    tell({ destination }, await scheduling.repair(lane, destination, present))
+  }
+
+  const tendLane = async (lane: number): Promise<void> => {
+    const present = await scheduling.present(lane)
+    for await (const destinations of scheduling.destinations(lane)) {
+      for (const destination of destinations) {
+        if (signal.aborted) return
+        await tendDestination(lane, destination, present).catch((error: unknown) => {
+          log.warn('a destination could not be tended; next round', { destination, error })
+        })
       }
-      const again = await deps.retryIntake(lane)
-      if (again > 0) log.warn('intake is tried again', { lane, messages: again })
+    }
+    tell({ lane }, { intake: await deps.retryIntake(lane), unparked: await deps.forgetParked(lane) })
+  }
+
+  const survey = async (lane: number): Promise<void> => {
+    for (let cursor = '0'; ; ) {
+      const { cursor: next, ...found } = await scheduling.survey(lane, cursor, SURVEY_KEYS, SWEEP_OLDER_MS)
+      tell({ lane }, found)
+      if (next === '0' || signal.aborted) return
+      cursor = next
+      await sleep(SURVEY_PAUSE_MS)
     }
   }
 
@@ -63,14 +99,21 @@ export const createTending = (deps: TendingDependencies) => {
 
   /** Runs until the signal. */
   return async (): Promise<void> => {
-    let sweptAt = Number.NEGATIVE_INFINITY
+    const every = (ms: number, work: () => Promise<void>): (() => Promise<void>) => {
+      let doneAt = Number.NEGATIVE_INFINITY
+      return async () => {
+        if (performance.now() - doneAt <= ms || signal.aborted) return
+        await work()
+        doneAt = performance.now()
+      }
+    }
+    const eachLane = (work: (lane: number) => Promise<void>) => async (): Promise<void> => {
+      for (let lane = 0; lane < lanes; lane++) await work(lane)
+    }
+    const steps = [every(SURVEY_EVERY_MS, eachLane(survey)), eachLane(tendLane), every(SWEEP_EVERY_MS, sweep)]
     while (!signal.aborted) {
       try {
-        await round()
-        if (performance.now() - sweptAt > SWEEP_EVERY_MS) {
-          await sweep()
-          sweptAt = performance.now()
-        }
+        for (const step of steps) await step()
       } catch (error) {
         if (!signal.aborted) log.warn('tending was interrupted; next round', { error })
       }

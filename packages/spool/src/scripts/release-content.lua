@@ -3,7 +3,7 @@
   release-content: a destination needs a stored content no longer. A set, so that a repeated removal does no harm.
 
   KEYS[1]  LANE:needs:ID   ARGV 1 LANE  2 destination
-  Returns  1 when nobody needs the content any more
+  Returns  1 when this was the last that needed the content; 0 when others do, or when nothing is known of who does: then the
+           sweep, which asks every destination, decides
 ]]
-rcall('SREM', KEYS[1], ARGV[2])
-return rcall('EXISTS', KEYS[1]) == 0 and 1 or 0
+return rcall('SREM', KEYS[1], ARGV[2]) == 1 and rcall('EXISTS', KEYS[1]) == 0 and 1 or 0
