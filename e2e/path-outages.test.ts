@@ -153,6 +153,9 @@ describe.concurrent('SIGTERM', () => {
       await path.addAgent()
       await path.untilEvent('attempt', stuck, 2)
       expect(path.events('attempt', stuck)[1]?.fields.attempt).toBe(1)
+      const asked = (): number =>
+        path.far.connections.filter(({ commands }) => commands.some((line) => line.startsWith('RCPT'))).length
+      await path.until(() => asked() === 2, 'the second conversation to be stuck, too')
       path.far.dropAll()
       await path.untilEvent('deferral', stuck)
     })
