@@ -62,7 +62,7 @@ export const eventually = async <T>(
   }
 }
 
-const parseLog = (output: string): LogLine[] =>
+export const parseLog = (output: string): LogLine[] =>
   output.split('\n').flatMap((line) => {
     if (!line.startsWith('{')) return []
     try {
