@@ -23,17 +23,20 @@ export const homeLane = (destinations: readonly string[], id: string, lanes: num
 
 /** What the spool's own keys are called, next to those of the destinations: a route of such a name would share them. */
 export const SPOOL_NAMES: ReadonlySet<string> = new Set([
+  'audit',
   'clock',
   'content',
   'contents',
   'delivery',
   'destinations',
   'due',
+  'errands',
   'events',
   'gateway',
   'grant',
   'histories',
   'history',
+  'holds',
   'intake',
   'needs',
   'once',

@@ -4,8 +4,8 @@ import type { Stage } from './task.ts'
 /** A reply as it came, RFC 5321 §4.2. `text` holds the lines without code, separator and enhanced code. */
 export type Reply = { code: number; enhanced?: string; text: string[] }
 
-/** R-causes: which of three a failure notice tells. */
-export type Cause = 'account-gone' | 'refused' | 'unreachable'
+/** R-causes: which of them a failure notice tells. `given-up`: the postmaster said so. */
+export type Cause = 'account-gone' | 'refused' | 'unreachable' | 'given-up'
 
 export type Outcome =
   | { kind: 'delivered'; status: string; reply: Reply | null; relayed: boolean }

@@ -26,7 +26,7 @@ const recipientLines = (result: RecipientResult): string[] => [
   '',
 ]
 
-const CAUSES: readonly Cause[] = ['account-gone', 'refused', 'unreachable']
+const CAUSES: readonly Cause[] = ['account-gone', 'refused', 'unreachable', 'given-up']
 
 /** Failed recipients by cause, each cause with its words; others in one list. */
 const recipientSections = (input: NoticeInput): string[] => {

@@ -39,6 +39,10 @@ export const CAUSE: Record<Cause, { why: string; advice: string }> = {
       'Please check the part of the address after the @. If it is right, the mail system there may be out of order; ' +
       'try again later, or reach the person in some other way.',
   },
+  'given-up': {
+    why: 'The postmaster of this mail system has taken your message out of the queue. The reason, where one was given, is above.',
+    advice: 'Nobody tries it any more. If you think it should go out all the same, please write to the postmaster here.',
+  },
 }
 
 /** Greedy wrapping at spaces; a word longer than the width stands alone. */

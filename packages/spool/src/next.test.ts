@@ -121,7 +121,7 @@ describe('a session', () => {
     const session = await open()
     await taskIn(session)
     await spool.sessions.turn(session, 'run', [{ kind: 'park', id: 'A', reason: 'no JSON', task: null }], none)
-    expect(await spool.redis.zrange(`${PREFIX}:parked`, '0', '-1')).toEqual(['far.test A'])
+    expect(await spool.redis.zrange(`${PREFIX}:far.test:failed`, '0', '-1')).toEqual(['A'])
     expect(await spool.verbs.queue()).toMatchObject([{ destination: 'far.test', parked: 1 }])
     expect(await spool.verbs.retry('far.test', 'A')).toBe(1)
     expect(await taskIn(await open())).toMatchObject({ id: 'A' })

@@ -1,5 +1,5 @@
 /** Payloads on their way into and out of Redis. Only these versions are read; what does not decode is parked by its reader. */
-import { type Envelope, envelopeSchema, recipientSchema, type Task, taskSchema } from '@sluice/contracts'
+import { type Envelope, envelopeSchema, type Mark, markSchema, recipientSchema, type Task, taskSchema } from '@sluice/contracts'
 import { z } from 'zod'
 
 export type Decoded<T> = { kind: 'ok'; value: T } | { kind: 'corrupt'; reason: string }
@@ -41,3 +41,10 @@ export const taskOf = (envelope: Envelope, to: Task['to'], content: Task['conten
   content,
   attempts: [],
 })
+
+/** @returns null for none, and for one that is not understood */
+export const readMark = (text: string | null): Mark | null => {
+  if (text === null || text === '') return null
+  const decoded = decode(markSchema, text)
+  return decoded.kind === 'ok' ? decoded.value : null
+}

@@ -19,7 +19,7 @@ const take = async () => {
 describe('repair', () => {
   it('finds nothing to do in a whole spool', async () => {
     await take()
-    expect(await repair()).toEqual({ tasks: 0, sessions: 0, permits: 0, due: 0, parked: 0 })
+    expect(await repair()).toEqual({ tasks: 0, sessions: 0, permits: 0, due: 0, errands: 0 })
   })
 
   it('gives back a task whose session is gone, and the session’s permit', async () => {
@@ -39,11 +39,14 @@ describe('repair', () => {
     expect(await spool.redis.zscore(`${PREFIX}:due`, 'far.test')).toBe(String(spool.clock.now))
   })
 
-  it('counts what lies in `failed` as parked', async () => {
-    const session = await take()
-    await spool.sessions.turn(session, 'run', [{ kind: 'park', id: 'A', reason: 'x', task: null }], { kind: 'none' })
-    await spool.redis.del(`${PREFIX}:parked`)
-    expect(await repair()).toMatchObject({ parked: 1 })
+  it('opens another session for what the postmaster marked when the one that looked is gone', async () => {
+    const mark = { verb: 'delete', who: 'me', why: '', at: spool.clock.now, op: '1' } as const
+    await spool.verbs.mark('far.test', ['A'], mark)
+    const looker = await spool.redis.hget(`${PREFIX}:errands:far.test`, 'session')
+    await spool.redis.del(`${PREFIX}:delivery:${looker}`)
+    expect(await repair()).toMatchObject({ errands: 1 })
+    expect(await repair()).toMatchObject({ errands: 0 })
+    expect(await spool.redis.hget(`${PREFIX}:errands:far.test`, 'session')).not.toBe(looker)
   })
 })
 

@@ -29,7 +29,7 @@ export type Grant = {
   until: number
 }
 
-export type Repairs = { tasks: number; sessions: number; permits: number; due: number; parked: number }
+export type Repairs = { tasks: number; sessions: number; permits: number; due: number; errands: number }
 
 /** The sessions that lay in the lists of a lane's `delivery` queue at one moment. */
 export type Present = { sessions: ReadonlySet<string>; newest: number }
@@ -53,13 +53,13 @@ export type Scheduling = {
 }
 
 const repairsOf = (reply: unknown): { repairs: Repairs; open: string[] } => {
-  const [tasks = 0, sessions = 0, permits = 0, due = 0, parked = 0, ...open] = Array.isArray(reply) ? reply : []
+  const [tasks = 0, sessions = 0, permits = 0, due = 0, errands = 0, ...open] = Array.isArray(reply) ? reply : []
   const repairs = {
     tasks: Number(tasks),
     sessions: Number(sessions),
     permits: Number(permits),
     due: Number(due),
-    parked: Number(parked),
+    errands: Number(errands),
   }
   return { repairs, open: open.map(String) }
 }
@@ -69,7 +69,7 @@ const sum = (a: Repairs, b: Repairs): Repairs => ({
   sessions: a.sessions + b.sessions,
   permits: a.permits + b.permits,
   due: a.due + b.due,
-  parked: a.parked + b.parked,
+  errands: a.errands + b.errands,
 })
 
 export const createScheduling = ({ redis, now }: { redis: Redis | Cluster; now: () => number }): Scheduling => {

@@ -14,6 +14,7 @@ const COMMANDS = [
   'moveToFinished',
   'moveJobFromActiveToWait',
   'promote',
+  'pause',
 ] as const
 
 type ShippedCommand = { name: string; content: string; keys: number }
@@ -46,13 +47,29 @@ const compose = (prelude: string, body: string): string => {
   return shebang + prelude + body.slice(body.startsWith('#!') ? shebang.length : 0)
 }
 
-export const SCRIPTS = ['admit', 'intake', 'next', 'wake', 'grant', 'forget', 'repair', 'survey', 'release-content'] as const
+export const SCRIPTS = [
+  'admit',
+  'intake',
+  'next',
+  'wake',
+  'grant',
+  'forget',
+  'repair',
+  'survey',
+  'release-content',
+  'mark',
+  'hold',
+  'suspend',
+  'list',
+  'reroute',
+  'audit',
+] as const
 export type ScriptName = (typeof SCRIPTS)[number]
 /** Each has one key, which names the lane's shard; all others follow from the lane's prefix. */
 export const SCRIPT_KEYS = 1
 
 /** Put before each script, in this order. */
-const SHARED = ['common', 'limits', 'opening'] as const
+const SHARED = ['common', 'limits', 'opening', 'errands'] as const
 
 /** The whole text of each script, as it is sent to Redis. */
 export const composeScripts = (): { name: ScriptName; text: string }[] => {

@@ -2,10 +2,11 @@
  * The delivery-agent's side of the spool: one turn of a session after the other. The script settles and hands out; nothing here
  * decides when anything is tried.
  */
-import { lanePrefix, type SiteReport, type Task } from '@sluice/contracts'
+import { lanePrefix, type Mark, type SiteReport, type Task } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
 import { encodeTask } from './payload.ts'
 import { createRunner } from './script.ts'
+import { unpackTranscript } from './transcript.ts'
 
 export type Settlement =
   /** Delivered or bounced, all recipients; `history` is what trace shows later. */
@@ -18,6 +19,8 @@ export type Settlement =
   | { kind: 'remember'; id: string; history: string }
   /** Set aside for the postmaster: counted and shown. */
   | { kind: 'park'; id: string; reason: string; task: Task | null }
+  /** The postmaster holds it: parked until `release`, and not an attempt. */
+  | { kind: 'hold'; id: string; reason: string; mark: Mark }
 
 export type HandedTask = {
   id: string
@@ -30,20 +33,22 @@ export type HandedTask = {
   marked: boolean
   /** The run that took it: an earlier one died with it in hand; this one, when the reply that handed it out was lost. */
   takenBy: number
+  /** What the postmaster wants done with it (a mark, JSON). */
+  verb: string | null
 }
 
 export type Turn =
   | { kind: 'fenced' }
   | { kind: 'closed'; why: string }
   | { kind: 'task'; task: HandedTask }
-  /** What this session has in hand already: see `takenBy`. */
+  /** What this session has in hand: marked tasks of an errand, or see `takenBy`. */
   | { kind: 'recovered'; tasks: HandedTask[] }
   | { kind: 'wait'; ms: number }
   | { kind: 'sleep'; ms: number }
 
 /** One run of a session: `run` counts how often it was taken, `token` is the lock of this time. */
 export type SessionKey = { lane: number; destination: string; id: string; token: string; run: number }
-export type TurnMode = 'start' | 'run' | 'expire' | 'close'
+export type TurnMode = 'start' | 'run' | 'expire' | 'close' | 'errand-start' | 'errand' | 'errand-close'
 
 export type SessionClient = {
   turn: (session: SessionKey, mode: TurnMode, settlements: Settlement[], site: SiteReport) => Promise<Turn>
@@ -51,6 +56,8 @@ export type SessionClient = {
   mark: (session: SessionKey, id: string) => Promise<unknown>
   /** Why the site was left alone last, in words. */
   siteReason: (session: SessionKey) => Promise<string | null>
+  /** The last conversation about a task that waited; empty without one. */
+  transcript: (session: SessionKey, id: string) => Promise<string[]>
 }
 
 export type SessionClientOptions = {
@@ -77,6 +84,8 @@ const settlementArgs = (settlement: Settlement): (string | number | Buffer)[] =>
       return ['return', settlement.id, '', '', '']
     case 'park':
       return ['park', settlement.id, settlement.reason, settlement.task === null ? '' : encodeTask(settlement.task), '']
+    case 'hold':
+      return ['hold', settlement.id, settlement.reason, JSON.stringify(settlement.mark), '']
   }
 }
 
@@ -89,7 +98,7 @@ const wordsOf = (site: SiteReport): string => {
 
 const text = (value: unknown): string => (Buffer.isBuffer(value) ? value.toString() : String(value ?? ''))
 
-const HANDED_PARTS = 6
+const HANDED_PARTS = 7
 const handedTask = (parts: unknown[]): HandedTask => ({
   id: text(parts[0]),
   data: text(parts[1]),
@@ -97,6 +106,7 @@ const handedTask = (parts: unknown[]): HandedTask => ({
   content: Buffer.isBuffer(parts[3]) ? parts[3] : null,
   marked: Number(parts[4]) === 1,
   takenBy: Number(parts[5]),
+  verb: Buffer.isBuffer(parts[6]) ? parts[6].toString() : null,
 })
 
 const handedTasks = (parts: unknown[]): HandedTask[] =>
@@ -152,6 +162,10 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
       const prefix = lanePrefix(session.lane)
       const site = await redis.hget(`${prefix}:grant:${session.destination}`, 'site')
       return site === null ? null : await redis.hget(`${prefix}:site:${site}`, 'reason')
+    },
+    transcript: async (session, id) => {
+      const stored = await redis.getBuffer(`${lanePrefix(session.lane)}:${session.destination}:${id}:transcript`)
+      return stored === null ? [] : unpackTranscript(stored)
     },
   }
 }

@@ -12,8 +12,6 @@ export type Tidying = {
   isNeeded: (id: string, ref: ContentRef) => Promise<boolean>
   /** Puts failed intake jobs back to wait, those that cannot be decoded apart. @returns how many */
   retryIntake: (lane: number) => Promise<number>
-  /** Strikes off what is no longer parked, whoever put it back or removed it. @returns how many */
-  forgetParked: (lane: number) => Promise<number>
   /** The marks that kept an intake from admitting twice go soon after its end: a run of it that lost its lock may still be at it. */
   forgetOnce: (id: string, destinations: string[]) => Promise<void>
 }
@@ -46,22 +44,6 @@ const destinationsWith = async (redis: Redis | Cluster, lanes: number, id: strin
   return found
 }
 
-const forgetParked = async (redis: Redis | Cluster, lane: number): Promise<number> => {
-  const prefix = lanePrefix(lane)
-  let count = 0
-  for (const entries of pages(await redis.zrange(`${prefix}:parked`, '0', '-1'))) {
-    const pipeline = redis.pipeline()
-    for (const entry of entries) {
-      const [destination, id = ''] = entry.split(' ')
-      pipeline.zscore(`${prefix}:${destination}:failed`, id)
-    }
-    const replies = (await pipeline.exec()) ?? []
-    const gone = entries.filter((_, at) => replies[at]?.[0] === null && replies[at][1] === null)
-    if (gone.length > 0) count += await redis.zrem(`${prefix}:parked`, ...gone)
-  }
-  return count
-}
-
 export const createTidying = ({ redis, lanes }: { redis: Redis | Cluster; lanes: number }): Tidying => ({
   isNeeded: async (id, ref) => {
     if (ref.store === 'inline') return true
@@ -78,7 +60,6 @@ export const createTidying = ({ redis, lanes }: { redis: Redis | Cluster; lanes:
     if (asked.length > 0) await redis.sadd(`${home}:needs:${id}`, ...asked)
     return asked.length > 0
   },
-  forgetParked: (lane) => forgetParked(redis, lane),
   retryIntake: async (lane) => {
     const queue = new Queue('intake', { connection: redis, prefix: lanePrefix(lane), skipMetasUpdate: true }, laneBackend)
     try {

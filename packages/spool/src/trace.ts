@@ -1,12 +1,9 @@
 /** A message's whole life by its ID: where it waits, each attempt, and what became of it, also after delivery. */
-import { gunzipSync, gzipSync } from 'node:zlib'
-import { type Envelope, lanePrefix, type Task } from '@sluice/contracts'
+import { type Envelope, lanePrefix, type Mark, markSchema, type Task } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
-import { decodeIntake, decodeTask } from './payload.ts'
-
-/** Characters. */
-const MOST_TRANSCRIPT = 16 * 1024
+import { decodeIntake, decodeTask, readMark } from './payload.ts'
+import { unpackTranscript } from './transcript.ts'
 
 /** What `next` keeps of a settled task. */
 export const historySchema = z.object({
@@ -21,6 +18,8 @@ export const historySchema = z.object({
   ),
   recipients: z.array(z.object({ address: z.string(), kind: z.string(), status: z.string(), reason: z.string() })),
   notice: z.string().optional(),
+  /** The postmaster ended it. */
+  by: markSchema.optional(),
   transcript: z.array(z.string()).optional(),
 })
 export type History = z.infer<typeof historySchema>
@@ -34,6 +33,12 @@ export type TracedTask = {
   problem: string | null
   nextAttemptAt: number | null
   transcript: string[]
+  /** What the postmaster wants done with it, and an agent is still to do. */
+  marked: Mark | null
+  /** Who holds it, and why. */
+  held: Mark | null
+  /** What the postmaster did to it so far. */
+  deeds: Mark[]
 }
 
 export type Trace = {
@@ -44,10 +49,6 @@ export type Trace = {
   history: History[]
 }
 
-/** Kept compressed, and bounded: the end is what tells why. */
-export const packTranscript = (lines: readonly string[]): Buffer => gzipSync(lines.join('\n').slice(-MOST_TRANSCRIPT))
-const unpackTranscript = (stored: Buffer): string[] => (stored.length === 0 ? [] : gunzipSync(stored).toString().split('\n'))
-
 const tracedTask = async (
   redis: Redis | Cluster,
   prefix: string,
@@ -55,7 +56,7 @@ const tracedTask = async (
   id: string,
 ): Promise<TracedTask | null> => {
   const queue = `${prefix}:${destination}`
-  const [data, reason] = await redis.hmget(`${queue}:${id}`, 'data', 'failedReason')
+  const [data, reason, verb, hold, deeds] = await redis.hmget(`${queue}:${id}`, 'data', 'failedReason', 'verb', 'hold', 'deeds')
   if (data === null || data === undefined) return null
   const delayed = await redis.zscore(`${queue}:delayed`, id)
   const parked = await redis.zscore(`${queue}:failed`, id)
@@ -69,6 +70,9 @@ const tracedTask = async (
     problem: reason ?? (decoded.kind === 'corrupt' ? decoded.reason : null),
     nextAttemptAt: delayed === null ? null : Math.floor(Number(delayed) / 0x1000),
     transcript: transcript === null ? [] : unpackTranscript(transcript),
+    marked: readMark(verb ?? null),
+    held: parked === null ? null : readMark(hold ?? null),
+    deeds: (deeds ?? '').split('\n').flatMap((line) => readMark(line) ?? []),
   }
 }
 

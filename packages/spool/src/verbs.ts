@@ -1,126 +1,105 @@
-/** The postmaster's verbs on queues: what waits where, hold, release, retry. Reads are counts, never a walk over the tasks. */
-import { laneOf, lanePrefix } from '@sluice/contracts'
-import { Job, Queue } from 'bullmq'
+/** The postmaster's verbs on queues and sites. Each call is short, whatever it is about; repeating one does no harm. */
+import { laneOf, lanePrefix, type Mark } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
-import { laneBackend } from './queue-backend.ts'
+import { type DestinationState, readStates } from './queue-states.ts'
+import { createRunner } from './script.ts'
+import { createSelection } from './select.ts'
 
-export type DestinationState = {
-  destination: string
-  /** Tasks that are due. */
-  waiting: number
-  /** Tasks in hand of a session. */
-  active: number
-  /** Tasks that wait for their next attempt. */
-  delayed: number
-  /** Tasks set aside. */
-  parked: number
-  sessions: number
-  held: boolean
-  site: string | null
-  /** ms since the epoch of the next attempt that is planned */
-  nextAttemptAt: number | null
-  /** The site is left alone until then, and why. */
-  backoff: { until: number; reason: string } | null
+export type Marked = {
+  /** Tasks that this changed. */
+  done: number
+  /** Were so already, or are in hand for an earlier mark. */
+  already: number
+  /** Have left meanwhile. */
+  gone: number
 }
 
+export type By = Pick<Mark, 'who' | 'why'>
+
 export type Verbs = {
-  /** Every destination that holds something, and every held one. */
-  queue: () => Promise<DestinationState[]>
+  /** Every destination that holds something, and every held one. @param fits of these names only */
+  queue: (fits?: (destination: string) => boolean) => Promise<DestinationState[]>
   /** Messages with several destinations whose tasks are still to be made. */
   intake: () => Promise<{ waiting: number; parked: number }>
-  hold: (destination: string) => Promise<void>
-  release: (destination: string) => Promise<void>
+  /** @returns whether it changed anything */
+  hold: (destination: string, by?: By) => Promise<boolean>
+  release: (destination: string) => Promise<boolean>
   /** Makes what waits for its next attempt due now, parked tasks too. @returns how many */
   retry: (destination: string, id?: string) => Promise<number>
+  /** Any number of tasks of a destination. */
+  mark: (destination: string, ids: readonly string[], mark: Mark, progress?: (count: number) => void) => Promise<Marked>
+  /** Leaves a site alone until then (ms since the epoch), in every lane. @returns whether it changed anything */
+  suspend: (site: string, until: number, why: string) => Promise<boolean>
+  resume: (site: string) => Promise<boolean>
 }
 
 export type VerbOptions = { redis: Redis | Cluster; lanes: number; now: () => number }
 
-type Replies = [Error | null, unknown][] | null
-const valueAt = (replies: Replies, index: number): unknown => {
-  const [error, value] = replies?.[index] ?? [null, null]
-  if (error !== null) throw error
-  return value
-}
-
-const stateOf = async (redis: Redis | Cluster, lane: number, destination: string, now: number): Promise<DestinationState> => {
-  const prefix = lanePrefix(lane)
-  const queue = `${prefix}:${destination}`
-  const replies = await redis
-    .pipeline()
-    .llen(`${queue}:wait`)
-    .llen(`${queue}:active`)
-    .zcard(`${queue}:delayed`)
-    .zcard(`${queue}:failed`)
-    .scard(`${prefix}:sessions:${destination}`)
-    .hexists(`${queue}:meta`, 'paused')
-    .hget(`${prefix}:grant:${destination}`, 'site')
-    .zrange(`${queue}:delayed`, '0', '0', 'WITHSCORES')
-    .exec()
-  const first = valueAt(replies, 7)
-  const score = Array.isArray(first) ? first[1] : undefined
-  const site = valueAt(replies, 6)
-  const rest = typeof site === 'string' ? await redis.hmget(`${prefix}:site:${site}`, 'until', 'reason') : [null, null]
-  const until = Number(rest[0] ?? 0)
-  return {
-    destination,
-    waiting: Number(valueAt(replies, 0)),
-    active: Number(valueAt(replies, 1)),
-    delayed: Number(valueAt(replies, 2)),
-    parked: Number(valueAt(replies, 3)),
-    sessions: Number(valueAt(replies, 4)),
-    held: Number(valueAt(replies, 5)) === 1,
-    site: typeof site === 'string' ? site : null,
-    nextAttemptAt: score === undefined ? null : Math.floor(Number(score) / 0x1000),
-    backoff: until > now ? { until, reason: rest[1] ?? '' } : null,
-  }
-}
+/** A millisecond or two of Redis. */
+const MARKED_AT_ONCE = 100
+const STATES_AT_ONCE = 200
+const NOBODY: By = { who: '', why: '' }
 
 const isEmpty = (state: DestinationState): boolean =>
   state.waiting + state.active + state.delayed + state.parked + state.sessions === 0 && !state.held
 
-export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
-  const queueOf = (destination: string): Queue =>
-    new Queue(
-      destination,
-      { connection: redis, prefix: lanePrefix(laneOf(destination, lanes)), skipMetasUpdate: true },
-      laneBackend,
-    )
-  const withQueue = async <T>(destination: string, use: (queue: Queue) => Promise<T>): Promise<T> => {
-    const queue = queueOf(destination)
-    try {
-      return await use(queue)
-    } finally {
-      await queue.close()
-    }
-  }
-  const prefixOf = (destination: string): string => lanePrefix(laneOf(destination, lanes))
-  const lookNow = (destination: string): Promise<unknown> => redis.zadd(`${prefixOf(destination)}:due`, now(), destination)
+/** As a held message shows it. */
+const holdWords = ({ who, why }: By): string => `held by ${who}${why === '' ? '' : `: ${why}`}`
 
-  const retryOne = (destination: string, id: string): Promise<number> =>
-    withQueue(destination, async (queue) => {
-      const job = await Job.fromId(queue, id).catch((error: unknown) => {
-        if (error instanceof SyntaxError) return undefined // A payload that is no JSON stays parked.
-        throw error
-      })
-      if (job === undefined) return 0
-      const state = await job.getState()
-      if (state === 'delayed') await job.promote()
-      else if (state === 'failed') {
-        await job.retry('failed')
-        await redis.zrem(`${prefixOf(destination)}:parked`, `${destination} ${id}`)
-      } else return 0
-      return 1
-    })
+export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
+  const run = createRunner(redis)
+  const selection = createSelection({ redis, lanes })
+  const prefixOf = (destination: string): string => lanePrefix(laneOf(destination, lanes))
+
+  const setHold = async (destination: string, to: 'paused' | 'resumed', by: By): Promise<boolean> => {
+    const prefix = prefixOf(destination)
+    const told = JSON.stringify({ verb: 'hold', ...by, at: now(), op: '' })
+    return Number(await run('hold', `${prefix}:due`, [prefix, destination, now(), to, told])) === 1
+  }
+
+  const mark: Verbs['mark'] = async (destination, ids, given, progress = () => {}) => {
+    const prefix = prefixOf(destination)
+    const sum: Marked = { done: 0, already: 0, gone: 0 }
+    for (let i = 0; i < ids.length; i += MARKED_AT_ONCE) {
+      const some = ids.slice(i, i + MARKED_AT_ONCE)
+      const head = [prefix, destination, now(), given.verb, JSON.stringify(given), holdWords(given)]
+      const reply = await run('mark', `${prefix}:due`, [...head, ...some])
+      const [done = 0, already = 0, gone = 0] = Array.isArray(reply) ? reply.map(Number) : []
+      sum.done += done
+      sum.already += already
+      sum.gone += gone
+      progress(some.length)
+    }
+    return sum
+  }
+
+  /** A site may have destinations in any lane. */
+  const setSite = async (site: string, until: number | null, why: string): Promise<boolean> => {
+    const named = Array.from({ length: lanes }, (): string[] => [])
+    if (until === null) {
+      for await (const found of selection.destinations({ site: (name) => name === site }))
+        for (const { destination } of found) named[laneOf(destination, lanes)]?.push(destination)
+    }
+    let changed = false
+    for (const [lane, names] of named.entries()) {
+      const prefix = lanePrefix(lane)
+      const head = [prefix, site, now(), until ?? '', why]
+      for (let i = 0; i === 0 || i < names.length; i += STATES_AT_ONCE) {
+        const some = names.slice(i, i + STATES_AT_ONCE)
+        if (Number(await run('suspend', `${prefix}:due`, [...head, ...some])) === 1) changed = true
+      }
+    }
+    return changed
+  }
 
   return {
-    queue: async () => {
+    queue: async (fits = () => true) => {
       const all: DestinationState[] = []
       for (let lane = 0; lane < lanes; lane++) {
-        const names = await redis.smembers(`${lanePrefix(lane)}:destinations`)
-        for (let i = 0; i < names.length; i += 100) {
-          all.push(...(await Promise.all(names.slice(i, i + 100).map((name) => stateOf(redis, lane, name, now())))))
-        }
+        const prefix = lanePrefix(lane)
+        const names = (await redis.smembers(`${prefix}:destinations`)).filter(fits)
+        for (let i = 0; i < names.length; i += STATES_AT_ONCE)
+          all.push(...(await readStates(redis, prefix, names.slice(i, i + STATES_AT_ONCE), now())))
       }
       return all.filter((state) => !isEmpty(state)).sort((a, b) => b.waiting + b.delayed - (a.waiting + a.delayed))
     },
@@ -138,30 +117,19 @@ export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
       }
       return sum
     },
-    hold: async (destination) => {
-      await withQueue(destination, (queue) => queue.pause())
-      await redis.zrem(`${prefixOf(destination)}:due`, destination)
-      await redis.sadd(`${prefixOf(destination)}:destinations`, destination)
-    },
-    release: async (destination) => {
-      await withQueue(destination, (queue) => queue.resume())
-      await lookNow(destination)
-    },
+    hold: (destination, by = NOBODY) => setHold(destination, 'paused', by),
+    release: (destination) => setHold(destination, 'resumed', NOBODY),
     retry: async (destination, id) => {
-      const prefix = prefixOf(destination)
-      const key = `${prefix}:${destination}`
-      const ids =
-        id !== undefined
-          ? [id]
-          : [...(await redis.zrange(`${key}:delayed`, '0', '-1')), ...(await redis.zrange(`${key}:failed`, '0', '-1'))]
-      let count = 0
-      for (const each of ids) count += await retryOne(destination, each)
-      if (count > 0) {
-        const site = await redis.hget(`${prefix}:grant:${destination}`, 'site')
-        if (site !== null) await redis.hdel(`${prefix}:site:${site}`, 'failures', 'until', 'reason')
-        await lookNow(destination)
+      const given: Mark = { verb: 'retry', ...NOBODY, at: now(), op: '' }
+      const ids: string[] = id === undefined ? [] : [id]
+      if (id === undefined) {
+        const query = { destination: (name: string) => name === destination, states: ['later', 'parked'] as const }
+        for await (const some of selection.tasks(query)) ids.push(...some.map((each) => each.id))
       }
-      return count
+      return (await mark(destination, ids, given)).done
     },
+    mark,
+    suspend: (site, until, why) => setSite(site, until, why),
+    resume: (site) => setSite(site, null, ''),
   }
 }

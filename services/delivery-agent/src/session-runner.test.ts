@@ -6,7 +6,15 @@ import { createAgentMetrics } from './session-metrics.ts'
 import { createSessionRunner } from './session-runner.ts'
 import type { Handled } from './session-task.ts'
 
-const handed = (takenBy: number): HandedTask => ({ id: 'A', data: '{}', attempts: 1, content: null, marked: false, takenBy })
+const handed = (takenBy: number): HandedTask => ({
+  id: 'A',
+  data: '{}',
+  attempts: 1,
+  content: null,
+  marked: false,
+  takenBy,
+  verb: null,
+})
 const task = { id: 'A', content: { store: 'redis', lane: 0, chunks: 1 } } as Task
 const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }], site: { kind: 'ok' }, task }
 const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
@@ -24,6 +32,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
     },
     mark: () => Promise.resolve(),
     siteReason: () => Promise.resolve(null),
+    transcript: () => Promise.resolve([]),
   }
   const handle = (name: string) => (_task: HandedTask, _context: unknown, crashes?: unknown) => {
     calls.push(typeof crashes === 'number' ? `${name} ${crashes}` : name)
@@ -35,6 +44,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
     directory: { routeOf: () => null } as never,
     openConversation: () => ({ deliver: () => Promise.reject(new Error('unused')), release: () => {} }),
     tasks: { attempt: handle('attempt'), recover: handle('recover'), expire: handle('expire') },
+    execute: handle('execute'),
     releaseContent: (_destination, { id }) => {
       released.push(id)
       return Promise.resolve()
@@ -44,7 +54,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
     stopping: () => false,
     signal: new AbortController().signal,
   })
-  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire: false })
+  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire: false, errand: false })
   return { asked, calls, released }
 }
 

@@ -9,6 +9,7 @@ import type { Directory } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import type { HandedTask, SessionClient, SessionKey, Settlement, Turn, TurnMode } from '@sluice/spool'
 import type { Conversation } from './conversations.ts'
+import type { ExecuteErrand } from './session-errands.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Handled, TaskContext, TaskHandler } from './session-task.ts'
 
@@ -16,6 +17,8 @@ export type SessionRun = {
   key: SessionKey
   /** Takes only what has outlived its schedule. */
   expire: boolean
+  /** Takes only what the postmaster marked. */
+  errand: boolean
 }
 
 export type RunnerDependencies = {
@@ -23,6 +26,7 @@ export type RunnerDependencies = {
   directory: Directory
   openConversation: (destination: string, route: NonNullable<ReturnType<Directory['routeOf']>>) => Conversation
   tasks: TaskHandler
+  execute: ExecuteErrand
   /** A destination is done with a content that lies in a store. */
   releaseContent: (destination: string, task: Task) => Promise<void>
   log: Log
@@ -33,6 +37,8 @@ export type RunnerDependencies = {
   signal: AbortSignal
 }
 
+/** So many runs died while they did as the postmaster said: the task may be the cause. */
+const MOST_CRASHES = 3
 const NO_REPORT: SiteReport = { kind: 'none' }
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2000
@@ -46,10 +52,11 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   const { client, directory, tasks, log, metrics } = deps
 
   /** Until Redis answers: an outcome is not given up. A repeated turn settles nothing twice, and finds a task whose reply was lost. */
+  const again: Partial<Record<TurnMode, TurnMode>> = { run: 'start', errand: 'errand-start' }
   const turn = async (run: SessionRun, mode: TurnMode, settlements: Settlement[], site: SiteReport): Promise<Turn> => {
     for (let pauseMs = FIRST_PAUSE_MS, tries = 0; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2), tries++) {
       try {
-        return await client.turn(run.key, tries > 0 && mode === 'run' ? 'start' : mode, settlements, tries > 0 ? NO_REPORT : site)
+        return await client.turn(run.key, tries > 0 ? (again[mode] ?? mode) : mode, settlements, tries > 0 ? NO_REPORT : site)
       } catch (error) {
         if (tries === 0) log.warn('redis did not answer; the outcome is kept and tried again', { session: run.key.id, error })
         if (deps.signal.aborted) throw error
@@ -65,20 +72,40 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
       client.mark(run.key, id).catch((error: unknown) => log.debug('mark not written', { id, error }))
     }
     const conversation = route === null ? unused : deps.openConversation(destination, route)
-    return { destination, route, conversation, signal: deps.signal, aboutToEnd }
+    const transcript = (id: string): Promise<string[]> => client.transcript(run.key, id)
+    return { destination, route, conversation, signal: deps.signal, aboutToEnd, transcript }
   }
 
   const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
+    if (task.verb !== null) return deps.execute(task, context)
+    // A mark that was taken back meanwhile.
+    if (run.errand) return { settlements: [{ kind: 'return', id: task.id }], site: NO_REPORT, task: null }
     if (!run.expire) return tasks.attempt(task, context)
     const why = (await client.siteReason(run.key).catch(() => null)) ?? 'the site was not reachable'
     return tasks.expire(task, context, why)
   }
 
   /** In hand already: another run of this session died with it, or the reply that handed it to this run was lost. */
-  const takeUp = (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> =>
-    task.takenBy === run.key.run
-      ? handleOne(run, task, context)
-      : tasks.recover(task, context, Math.max(1, run.key.run - task.takenBy))
+  const takeUp = (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
+    if (task.takenBy === run.key.run) return handleOne(run, task, context)
+    const crashes = Math.max(1, run.key.run - task.takenBy)
+    // Nothing of it can have reached a far end: the errand is done again.
+    if (task.verb !== null && !task.marked && crashes < MOST_CRASHES) return deps.execute(task, context)
+    return tasks.recover(task, context, crashes)
+  }
+
+  const takeAll = async (run: SessionRun, given: HandedTask[], context: TaskContext): Promise<Handled[]> => {
+    if (run.errand) return Promise.all(given.map((task) => takeUp(run, task, context)))
+    const handled: Handled[] = []
+    for (const task of given) handled.push(await takeUp(run, task, context))
+    return handled
+  }
+
+  const firstMode = (run: SessionRun): TurnMode => (run.errand ? 'errand-start' : run.expire ? 'expire' : 'start')
+  const nextMode = (run: SessionRun): TurnMode => {
+    if (deps.stopping()) return run.errand ? 'errand-close' : 'close'
+    return run.errand ? 'errand' : run.expire ? 'expire' : 'run'
+  }
 
   const settled = (run: SessionRun, handled: Handled[]): void => {
     for (const { settlements, task } of handled) {
@@ -98,7 +125,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   const drain = async (run: SessionRun, context: TaskContext): Promise<void> => {
     let handled: Handled[] = []
     let site: SiteReport = NO_REPORT
-    let mode: TurnMode = run.expire ? 'expire' : 'start'
+    let mode = firstMode(run)
     for (;;) {
       const step: Turn = await turn(
         run,
@@ -126,11 +153,11 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
           handled = [await (step.task.marked ? tasks.recover(step.task, context, 1) : handleOne(run, step.task, context))]
           break
         case 'recovered':
-          for (const task of step.tasks) handled.push(await takeUp(run, task, context))
+          handled = await takeAll(run, step.tasks, context)
           break
       }
       site = handled.at(-1)?.site ?? NO_REPORT
-      mode = deps.stopping() ? 'close' : run.expire ? 'expire' : 'run'
+      mode = nextMode(run)
     }
   }
 

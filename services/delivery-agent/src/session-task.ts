@@ -20,6 +20,8 @@ export type TaskContext = {
   conversation: Conversation
   signal: AbortSignal
   aboutToEnd: (id: string) => void
+  /** The last conversation about a task. */
+  transcript: (id: string) => Promise<string[]>
 }
 
 export type TaskDependencies = {
@@ -94,7 +96,8 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     const { destination, route } = context
     const lost = content.lost()
     if (lost !== null && report.outcomes.every(({ kind }) => kind === 'deferred')) return park(destination, task.id, lost)
-    const { attempts } = handed
+    // A task that was rerouted counts on where it left off.
+    const attempts = Math.max(handed.attempts, (task.attempts.at(-1)?.n ?? 0) + 1)
     const attempted = { task, destination, route, attempts, startedAt, report, content: content.read, expired }
     return { settlements: await conclude(attempted), site: report.site, task }
   }

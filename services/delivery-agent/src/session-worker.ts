@@ -14,14 +14,14 @@ import type { RunSession, SessionRun } from './session-runner.ts'
 export const LOCK_MS = 15_000
 const STALLED_EVERY_MS = 5_000
 
-const sessionSchema = z.object({ destination: z.string(), expire: z.boolean().optional() })
+const sessionSchema = z.object({ destination: z.string(), expire: z.boolean().optional(), errand: z.boolean().optional() })
 
 const runOf = (lane: number, job: Job, token: string): SessionRun => {
-  const { destination, expire } = sessionSchema.parse(job.data)
+  const { destination, expire, errand } = sessionSchema.parse(job.data)
   const run = job.attemptsStarted
   const key = { lane, destination, id: job.id ?? '', token, run }
   // A later run of a session that expires mail takes up what the first had in hand, as any other.
-  return { key, expire: expire === true && run === 1 }
+  return { key, expire: expire === true && run === 1, errand: errand === true }
 }
 
 export type SessionWorkerOptions = {

@@ -5,9 +5,10 @@ import { lanePrefix, type Task } from '@sluice/contracts'
 import { type Config, createDirectory } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
 import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
-import { createAdmission, createContentRelease, createSessionClient } from '@sluice/spool'
+import { createAdmission, createContentRelease, createReroute, createSessionClient } from '@sluice/spool'
 import { createConversations } from './conversations.ts'
 import { createTellSender } from './notices.ts'
+import { createErrands } from './session-errands.ts'
 import { createAgentMetrics } from './session-metrics.ts'
 import { createConclude } from './session-outcomes.ts'
 import { createSessionRunner } from './session-runner.ts'
@@ -69,6 +70,14 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
     directory,
     openConversation: conversations.open,
     tasks: createTaskHandler({ contentStore, conclude, log, metrics, now }),
+    execute: createErrands({
+      contentStore,
+      tellSender,
+      reroute: createReroute({ redis: command, lanes, now }),
+      log,
+      metrics,
+      now,
+    }),
     releaseContent: async (destination, task: Task) => {
       if (task.content.store === 'inline') return
       if (await release(task.content.lane, task.id, destination)) await contentStore.remove(task.id, task.content)

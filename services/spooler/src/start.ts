@@ -62,7 +62,6 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
     contentStore,
     isNeeded: tidying.isNeeded,
     retryIntake: tidying.retryIntake,
-    forgetParked: tidying.forgetParked,
     lanes,
     log,
     repaired: metrics.repaired,

@@ -7,7 +7,7 @@ const whole = {
   present: () => Promise.resolve({ sessions: new Set<string>(), newest: 0 }),
   survey: () => Promise.resolve({ cursor: '0', destinations: 0, contents: 0, removed: 0 }),
 }
-const NOTHING = { tasks: 0, sessions: 0, permits: 0, due: 0, parked: 0 }
+const NOTHING = { tasks: 0, sessions: 0, permits: 0, due: 0, errands: 0 }
 
 describe('tending', () => {
   it('forgets what is empty, repairs the rest, retries intake and sweeps; a fault of one destination stops nothing else', async () => {
@@ -38,7 +38,6 @@ describe('tending', () => {
         asked.push('intake')
         return Promise.resolve(0)
       },
-      forgetParked: () => Promise.resolve(4),
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
       repaired: (kind, count) => {
@@ -52,7 +51,7 @@ describe('tending', () => {
     abort.abort()
     await running
     expect(asked).toEqual(['survey 0', 'survey 7', 'bad.test', 'whole.test', 'broken.test', 'intake', 'sweep'])
-    expect(repaired).toEqual({ destinations: 2, tasks: 2, due: 1, unparked: 4 })
+    expect(repaired).toEqual({ destinations: 2, tasks: 2, due: 1 })
   })
 
   it('ends in the midst of a sweep when it is told to', async () => {
@@ -75,7 +74,6 @@ describe('tending', () => {
         return Promise.resolve(true)
       },
       retryIntake: () => Promise.resolve(0),
-      forgetParked: () => Promise.resolve(0),
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
       repaired: () => {},

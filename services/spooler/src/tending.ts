@@ -23,8 +23,7 @@ export const REPAIRS = [
   'sessions',
   'permits',
   'due',
-  'parked',
-  'unparked',
+  'errands',
   'intake',
   'destinations',
   'contents',
@@ -37,7 +36,6 @@ export type TendingDependencies = {
   contentStore: Pick<ContentStore, 'sweep'>
   isNeeded: Parameters<ContentStore['sweep']>[1]
   retryIntake: (lane: number) => Promise<number>
-  forgetParked: (lane: number) => Promise<number>
   lanes: number
   log: Log
   repaired: (kind: RepairKind, count: number) => void
@@ -73,7 +71,7 @@ export const createTending = (deps: TendingDependencies) => {
         })
       }
     }
-    tell({ lane }, { intake: await deps.retryIntake(lane), unparked: await deps.forgetParked(lane) })
+    tell({ lane }, { intake: await deps.retryIntake(lane) })
   }
 
   const survey = async (lane: number): Promise<void> => {

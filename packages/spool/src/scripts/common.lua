@@ -19,7 +19,6 @@
     LANE:due               destination -> the earliest ms when anything may happen
     LANE:destinations      every destination that may hold a task (set)
     LANE:gateway           intervalUs and tat of the cap on the whole gateway
-    LANE:parked            tasks set aside (sorted set: "DEST ID", ms)
     LANE:once:DEST:ID      admitted already, for writers that may run again; DEST is `intake` for several destinations
     LANE:needs:ID          destinations that still need a content that lies in a store
     LANE:history:ID        what became of a message (list of JSON), LANE:histories bounds them (sorted set: ID, ms)

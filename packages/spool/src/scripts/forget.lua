@@ -13,7 +13,7 @@ local grant = readGrant(dest)
 if grant and (grant.validUntil > now or grant.tat > microseconds()) then return 0 end
 if rcall('LLEN', p .. 'wait') + rcall('LLEN', p .. 'active') + rcall('ZCARD', p .. 'delayed') + rcall('ZCARD', p .. 'failed') > 0 then return 0 end
 if rcall('SCARD', LANE .. ':sessions:' .. dest) > 0 or rcall('HEXISTS', p .. 'meta', 'paused') == 1 then return 0 end
-rcall('UNLINK', p .. 'meta', p .. 'id', p .. 'marker', p .. 'stalled', p .. 'pc', p .. 'limiter', LANE .. ':grant:' .. dest)
+rcall('UNLINK', p .. 'meta', p .. 'id', p .. 'marker', p .. 'stalled', p .. 'pc', p .. 'limiter', LANE .. ':grant:' .. dest, errandsOf(dest))
 rcall('SREM', LANE .. ':destinations', dest)
 rcall('ZREM', DUE, dest)
 return 1

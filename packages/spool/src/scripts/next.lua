@@ -6,7 +6,8 @@
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 destination  3 session id  4 its lock token and the number of its run: "TOKEN NUMBER"  5 now, ms
            6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
-             run, expire (hands out only what has outlived its schedule), close (settle, then close)
+             run, expire (hands out only what has outlived its schedule), close (settle, then close); errand-start, errand,
+             errand-close: the same for a session that dials nobody, and hands out only what the postmaster marked
            7 ms that a session may wait with its connection open
            8 site report: '' ok failed curb   9 its reason; of a curb JSON: rule, reason, and pauseMs, connections, intervalUs,
              forMs, failed where it has them   10 a random number in [0, 1), for jitter
@@ -16,12 +17,14 @@
              defer    a data (JSON)  b ms of the next attempt  c transcript ('' for none)
              return   hands the task back, not an attempt
              park     a reason  b data (JSON, '' to leave it)
+             hold     a reason  b who holds it and why (JSON): parks it until `release`, not an attempt
              remember a history entry (JSON) of a task that a later settlement of the same call defers or parks
   Returns  {-1}                            the fence: this run is no longer the session's; nothing was settled
            {0, why}                        closed: empty held backoff grant permits yield over closed
-           {1, id, data, attempts, content or nil, marked, run}   a task, and the run that took it
-           {2, then the same six per task}  what is in hand of this session: of a run that died, or of this one, when the reply
-                                            that handed it out was lost
+           {1, id, data, attempts, content or nil, marked, run, verb or nil}   a task, the run that took it, and what the
+                                            postmaster wants done with it
+           {2, then the same seven per task}  what is in hand of this session: of a run that died, or of this one: marked tasks,
+                                            or when the reply that handed it out was lost
            {3, ms}                         not before: wait and call again
            {4, ms}                         not before: the session sleeps until then, its permit is free
            (a run whose session went back to the queue unseen is settled all the same, and then told {-1})
@@ -31,6 +34,8 @@
 local dest, session, now, mode = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 local token, run = string.match(ARGV[4], '^(.*) (%d+)$')
 local nearMs = tonumber(ARGV[7])
+-- Of a queue with marked tasks: how many one turn looks at, and takes.
+local MOST_LOOKS, MOST_ERRANDS, MOST_ERRAND_BYTES = 200, 20, 1048576
 local p = LANE .. ':' .. dest .. ':'
 local sessionKey = DELIVERY .. session
 
@@ -67,7 +72,8 @@ end
 
 local function settle(kind, id, a, b, c)
   local job = p .. id
-  if ownerOf(rcall('HGET', job, 'pb')) ~= session then return end
+  local known = rcall('HMGET', job, 'pb', 'verb')
+  if ownerOf(known[1]) ~= session then return end
   if kind == 'finish' then
     if finishJob(p, id, ARGV[5], '0', 'completed', 'null') == 0 then
       rcall('UNLINK', job .. ':content', job .. ':mark', job .. ':transcript')
@@ -78,7 +84,7 @@ local function settle(kind, id, a, b, c)
       rcall('HDEL', job, 'pb')
       rcall('UNLINK', job .. ':mark')
       if c ~= '' then rcall('SET', job .. ':transcript', c) end
-      dueAt(dest, tonumber(b))
+      if known[2] then putForErrand(dest, id, now) else dueAt(dest, tonumber(b)) end
     end
   elseif kind == 'return' then
     returnJob(p, id)
@@ -89,9 +95,14 @@ local function settle(kind, id, a, b, c)
   elseif kind == 'park' then
     if b ~= '' then rcall('HSET', job, 'data', b) end
     if finishJob(p, id, ARGV[5], '0', 'failed', a) == 0 then
-      rcall('HDEL', job, 'pb')
+      rcall('HDEL', job, 'pb', 'verb')
       rcall('UNLINK', job .. ':mark')
-      rcall('ZADD', LANE .. ':parked', ARGV[5], dest .. ' ' .. id)
+    end
+  elseif kind == 'hold' then
+    if finishJob(p, id, ARGV[5], '0', 'failed', a) == 0 then
+      rcall('HSET', job, 'hold', b)
+      rcall('HINCRBY', job, 'ats', -1)
+      rcall('HDEL', job, 'pb', 'verb')
     end
   end
 end
@@ -117,24 +128,57 @@ local function close(why, successors)
   return {0, why}
 end
 
-local function handed(id, data, attempts, takenBy)
-  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), rcall('EXISTS', p .. id .. ':mark'), tonumber(takenBy)
+local function handed(id, data, attempts, takenBy, verb)
+  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), rcall('EXISTS', p .. id .. ':mark'), tonumber(takenBy),
+    verb or false
 end
 
 -- What a run of this session that died had in hand.
-if mode == 'start' then
+if mode == 'start' or mode == 'errand-start' then
   local found = {2}
   for _, id in ipairs(rcall('LRANGE', p .. 'active', 0, -1)) do
-    local job = rcall('HMGET', p .. id, 'pb', 'data', 'ats')
+    local job = rcall('HMGET', p .. id, 'pb', 'data', 'ats', 'verb')
     local owner, takenBy = ownerOf(job[1])
     if owner == session then
-      for _, part in ipairs({handed(id, job[2], job[3], takenBy)}) do found[#found + 1] = part end
+      for _, part in ipairs({handed(id, job[2], job[3], takenBy, job[4])}) do found[#found + 1] = part end
     end
   end
   if #found > 1 then return found end
 end
 
 if mode == 'close' then return close('closed') end
+
+-- Marked tasks, some at once: nobody is dialled for them. Those that are not marked go to the head.
+local function runErrands(left)
+  local found, looked, bytes = {2}, 0, 0
+  while looked < math.min(left, MOST_LOOKS) and #found < MOST_ERRANDS * 7 and bytes < MOST_ERRAND_BYTES do
+    local id = rcall('LINDEX', p .. 'wait', -1)
+    if not id then break end
+    looked = looked + 1
+    local job = rcall('HMGET', p .. id, 'verb', 'data')
+    rcall('LMOVE', p .. 'wait', job[1] and p .. 'active' or p .. 'wait', 'RIGHT', 'LEFT')
+    if job[1] then
+      rcall('HSET', p .. id, 'processedOn', ARGV[5], 'pb', session .. ' ' .. run)
+      rcall('XADD', EVENTS, 'MAXLEN', '~', 10000, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
+      for _, part in ipairs({handed(id, job[2], rcall('HINCRBY', p .. id, 'ats', 1), run, job[1])}) do found[#found + 1] = part end
+      bytes = bytes + #(found[#found - 3] or '')
+    end
+  end
+  if looked == 0 then
+    rcall('UNLINK', errandsOf(dest))
+    return close('closed')
+  end
+  rcall('HINCRBY', errandsOf(dest), 'left', -looked)
+  rcall('HINCRBY', errandsOf(dest), 'turns', 1)
+  return #found > 1 and found or {3, 0}
+end
+
+if mode == 'errand-close' then
+  local closed = close('closed')
+  resumeErrands(dest, now)
+  return closed
+end
+if mode == 'errand' or mode == 'errand-start' then return runErrands(tonumber(rcall('HGET', errandsOf(dest), 'left') or 0)) end
 if rcall('HEXISTS', p .. 'meta', 'paused') == 1 then return close('held') end
 if not grant or grant.validUntil <= now then return close('grant') end
 if grant.validUntil - now < 30000 then dueAt(dest, now) end
@@ -144,7 +188,7 @@ local function take()
   if type(job[1]) ~= 'table' then return nil end
   local fields = {}
   for i = 1, #job[1], 2 do fields[job[1][i]] = job[1][i + 1] end
-  return {1, handed(job[2], fields['data'], fields['ats'], run)}
+  return {1, handed(job[2], fields['data'], fields['ats'], run, fields['verb'])}
 end
 
 if mode == 'expire' then

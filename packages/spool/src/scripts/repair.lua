@@ -5,16 +5,16 @@
     every permit and every open session has its job    else it is removed; a session's job names its destination
     waiting and not held means a session or `due` soon else it is due now (a dashboard's promote or resume tells nobody)
     delayed means `due` at or before its first         else it is
-    what lies in `failed` is counted as parked         else it is
+    what is marked for an agent has a session          else it gets one
 
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 now, ms  3 destination  then session ids that the caller found in none of the lists of `delivery`: here they
            are looked for once more, all at once, and what is really in none of them is gone
-  Returns  the number of repairs, by kind: {tasks, sessions, permits, due, parked}, then the ids of the open sessions that are left
+  Returns  the number of repairs, by kind: {tasks, sessions, permits, due, errands}, then the ids of the open sessions that are left
 ]]
 local now, dest = tonumber(ARGV[2]), ARGV[3]
 local p = LANE .. ':' .. dest .. ':'
-local tasks, sessions, permits, due, parked = 0, 0, 0, 0, 0
+local tasks, sessions, permits, due, errands = 0, 0, 0, 0, 0
 local suspects = {}
 for i = 4, #ARGV do suspects[ARGV[i]] = true end
 
@@ -60,6 +60,7 @@ for _, id in ipairs(rcall('LRANGE', p .. 'active', 0, -1)) do
   if not session or not isAlive(session) then
     if delayJob(p, id, ARGV[2], '0', 60000, nil) == -1 then rcall('LREM', p .. 'active', 0, id) end
     rcall('HDEL', p .. id, 'pb')
+    if rcall('HEXISTS', p .. id, 'verb') == 1 then putForErrand(dest, id, now) end
     tasks = tasks + 1
   end
 end
@@ -85,8 +86,12 @@ if rcall('HEXISTS', p .. 'meta', 'paused') == 0 then
     due = due + 1
   end
 end
-for _, id in ipairs(rcall('ZRANGE', p .. 'failed', 0, 999)) do
-  parked = parked + rcall('ZADD', LANE .. ':parked', 'NX', ARGV[2], dest .. ' ' .. id)
+local looker = rcall('HGET', errandsOf(dest), 'session')
+if looker and isAlive(looker) then
+  left[#left + 1] = looker
+elseif looker then
+  resumeErrands(dest, now)
+  errands = 1
 end
 rcall('SADD', LANE .. ':destinations', dest)
-return {tasks, sessions, permits, due, parked, unpack(left)}
+return {tasks, sessions, permits, due, errands, unpack(left)}
