@@ -3,7 +3,7 @@
  * source until the sink has the last message; CPU is counted a little longer, until the contender has settled what it delivered.
  * The last count is made when the contender has stopped.
  */
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { median, monotonicUs, percentile } from '../support/numbers.ts'
 import { processFigures, processTree } from '../support/processes.ts'
@@ -42,17 +42,18 @@ const PATIENCE_MS = 30_000
 /** What is done with a message after its arrival is done by then. */
 const SETTLE_MS = 500
 
-const waitForAll = async (sink: Sink, mark: Mark, count: number, signal: AbortSignal): Promise<void> => {
+/** @returns whether all came */
+const waitForAll = async (sink: Sink, mark: Mark, count: number, signal: AbortSignal): Promise<boolean> => {
   let best = 0
   let lateAt = Date.now() + PATIENCE_MS
   for (;;) {
     const { distinct } = await sink.count(mark)
-    if (distinct >= count) return
+    if (distinct >= count) return true
     if (distinct > best) {
       best = distinct
       lateAt = Date.now() + PATIENCE_MS
     }
-    if (Date.now() > lateAt) return
+    if (Date.now() > lateAt) return false
     await pause(100, undefined, { signal }) // the time is that of the last arrival, not of the look
   }
 }
@@ -93,9 +94,12 @@ const moveAll = async (run: Run, mark: Mark): Promise<{ tookMs: number; latency:
       perSecond === null || mark === 'warm'
         ? flood(running.port, load, mark, signal)
         : pace(running.port, { ...load, perSecond }, signal)
-    const [begun] = await Promise.all([sent, waitForAll(sink, mark, load.count, signal)])
+    // A source that hangs when nothing has arrived for long is ended by `failed`, and what is missing counts as lost.
+    const arrived = waitForAll(sink, mark, load.count, signal)
+    const begun = await Promise.race<Map<number, number> | null>([sent, arrived.then((all) => (all ? sent : null))])
+    await arrived
     const { lastUs } = await sink.count(mark)
-    const latency = begun instanceof Map ? latencyOf(begun, await sink.arrivals(mark)) : null
+    const latency = begun !== null ? latencyOf(begun, await sink.arrivals(mark)) : null
     return { tookMs: (lastUs - startedUs) / 1000, latency }
   } finally {
     failed.abort()
@@ -136,14 +140,13 @@ export type MeasureOptions = {
   contender: Contender
   one: Case
   count: number
-  /** A folder that does not exist yet; the caller removes it. */
+  /** A new folder, which the caller removes. */
   folder: string
   cores: number
   signal: AbortSignal
 }
 
 export const measure = async ({ contender, one, count, folder, cores, signal }: MeasureOptions): Promise<Result> => {
-  await mkdir(folder)
   await chmod(folder, 0o755)
   const { sizeBytes, connections, kept, perSecond } = one
   const sink = await startSink(sizeBytes)

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { CASES, type Case } from './cases.ts'
 
-export const PEERS = ['postfix'] as const
+export const PEERS = ['postfix', 'haraka'] as const
 export type PeerName = (typeof PEERS)[number]
 
 export type BenchOptions = {
@@ -12,6 +12,8 @@ export type BenchOptions = {
   /** null: each case's own. */
   count: number | null
   quick: boolean
+  /** Compare with Postfix, and fail below the floors. */
+  check: boolean
   write: boolean
   folder: string
 }
@@ -26,6 +28,7 @@ Exit code 0 only when every message arrived exactly once.
   --runs N         runs of each, interleaved; the figures are medians; 3
   --count N        messages per run, instead of each case's own
   --quick          one run with fewer messages
+  --check          a quick run beside Postfix that fails below the floors of bench/relay/floors.ts
   --write          writes the table into docs/performance.md
   --folder FOLDER  where the queues lie while it runs, on the disk that is measured; /var/tmp
   --help           this`
@@ -54,19 +57,24 @@ export const parseOptions = (args: string[]): BenchOptions | null => {
       runs: { type: 'string' },
       count: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       folder: { type: 'string', default: '/var/tmp' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return null
-  const { quick, write, folder } = values
+  const { check, write, folder } = values
+  const quick = values.quick || check
+  if (check && values.peers !== undefined) throw new Error('--check compares with Postfix; leave --peers out')
+  const peers = check ? 'postfix' : values.peers
   return {
     cases: chosen('cases', values.cases, CASES, ({ name }) => name),
-    peers: values.peers === 'none' ? [] : chosen('peers', values.peers, PEERS, (name) => name),
+    peers: peers === 'none' ? [] : chosen('peers', peers, PEERS, (name) => name),
     runs: values.runs === undefined ? (quick ? 1 : 3) : positive('runs', values.runs),
     count: values.count === undefined ? null : positive('count', values.count),
     quick,
+    check,
     write,
     folder,
   }

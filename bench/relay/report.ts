@@ -1,4 +1,5 @@
-/** The bench's words: a line per run while it goes, a block of stages per case, and the table at the end. */
+/** The bench's words: a line per run while it goes, a block of stages per case, and the tables at the end. */
+import type { Table } from '../support/docs.ts'
 import type { Case } from './cases.ts'
 import type { Result } from './measure.ts'
 import type { Summary } from './summary.ts'
@@ -50,42 +51,39 @@ export const ratioToPostfix = (summary: Summary, all: readonly Summary[]): numbe
   return summary.perSecond / postfix.perSecond
 }
 
-const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+const byStage = (summary: Summary): string =>
+  Object.entries(summary.cpuUs)
+    .filter(([stage, value]) => stage !== 'source' && stage !== 'sink' && value >= 0.03 * summary.ownCpuUs)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([stage, value]) => `${stage} ${us(value)}`)
+    .join(', ')
 
-/** Markdown, which reads as well in a terminal. */
-export const table = (cases: readonly Case[], all: readonly Summary[]): string => {
-  const head = [
-    'case',
-    'system',
-    'messages',
-    '× Postfix',
-    'CPU a message',
-    'of it by stage',
-    'source, sink',
-    'largest process, MiB',
-    'exact',
-  ]
-  const rows = cases.flatMap((one) =>
-    all
-      .filter((summary) => summary.case === one.name)
-      .map((summary) => {
-        const { cpuUs } = summary
-        const ratio = ratioToPostfix(summary, all)
-        const stages = Object.entries(cpuUs)
-          .filter(([stage, value]) => stage !== 'source' && stage !== 'sink' && value >= 0.03 * summary.ownCpuUs)
-          .toSorted(([, a], [, b]) => b - a)
-        return row([
-          one.title,
-          summary.contender,
-          figureOf(summary),
-          ratio === null ? '' : ratio.toFixed(2),
-          us(summary.ownCpuUs),
-          stages.map(([stage, value]) => `${stage} ${us(value)}`).join(', '),
-          `${us(cpuUs.source ?? 0)}, ${us(cpuUs.sink ?? 0)}`,
-          largest(summary.peakBytes),
-          summary.exact ? 'yes' : `NO: ${summary.fault}`,
-        ])
-      }),
-  )
-  return [row(head), row(head.map(() => '---')), ...rows].join('\n')
-}
+const rowsOf = (cases: readonly Case[], all: readonly Summary[], cells: (summary: Summary) => string[]): string[][] =>
+  cases.flatMap((one) => all.filter((each) => each.case === one.name).map((each) => [one.title, each.contender, ...cells(each)]))
+
+const RESULTS = ['case', 'system', 'messages', '× Postfix', 'CPU a message', 'largest process, MiB', 'exact', 'measured']
+const STAGES = ['case', 'system', 'CPU by stage, a message', 'source, sink', 'machine busy', 'Redis commands, of them scripts']
+
+/** How fast, how dear, how large. */
+export const resultTable = (cases: readonly Case[], all: readonly Summary[], measured: string): Table => ({
+  head: RESULTS,
+  rows: rowsOf(cases, all, (summary) => [
+    figureOf(summary),
+    ratioToPostfix(summary, all)?.toFixed(2) ?? '',
+    us(summary.ownCpuUs),
+    largest(summary.peakBytes),
+    summary.exact ? 'yes' : `NO: ${summary.fault}`,
+    measured,
+  ]),
+})
+
+/** What limits each case. */
+export const stageTable = (cases: readonly Case[], all: readonly Summary[]): Table => ({
+  head: STAGES,
+  rows: rowsOf(cases, all, (summary) => [
+    byStage(summary),
+    `${us(summary.cpuUs.source ?? 0)}, ${us(summary.cpuUs.sink ?? 0)}`,
+    `${(summary.busyShare * 100).toFixed(0)} %`,
+    summary.redis === null ? '' : `${summary.redis.all.toFixed(1)}, ${summary.redis.scripts.toFixed(2)}`,
+  ]),
+})

@@ -10,12 +10,13 @@ const SENDER = 'source@bench.test'
 const recipient = (mark: Mark): string => `${mark}@far.bench.test`
 
 /** Resolves when the last message has its 250; rejects when one is refused. */
-export const flood = async (port: number, load: Load, mark: Mark, signal: AbortSignal): Promise<void> => {
+export const flood = async (port: number, load: Load, mark: Mark, signal: AbortSignal): Promise<null> => {
   const { count, sizeBytes, connections, kept } = load
   const amount = ['-s', String(Math.min(connections, count)), '-m', String(count), '-l', String(sizeBytes)]
   // -d: a connection carries many messages. -N: every recipient gets a number of its own.
   const words = [...(kept ? ['-d'] : []), '-N', ...amount, '-f', SENDER, '-t', recipient(mark), `127.0.0.1:${port}`]
   await runProgram('smtp-source', words, signal)
+  return null
 }
 
 /** @returns when each message was handed in, by its number, µs of the machine's clock */
