@@ -5,7 +5,7 @@
  *   npm test                         everything but the steps that take their own time
  *   npm test -- unit                 steps by name
  *   npm test -- e2e/hold.test.ts     test files by a part of their path
- *   npm test -- all                  with first-mail and the bench against its floors, as .ci/run does
+ *   npm test -- all                  with first-mail, chaos and the bench against its floors, as .ci/run does
  */
 import { randomUUID } from 'node:crypto'
 import { delimiter, dirname, join } from 'node:path'

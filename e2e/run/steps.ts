@@ -40,6 +40,14 @@ export const STEPS: Step[] = [
   { ...plain, name: 'first-mail', means: 'what a newcomer does first', args: ['e2e/first-mail.ts'], onlyWhenAsked: true },
   {
     ...plain,
+    name: 'chaos',
+    means: '200 kills under load, nothing lost',
+    args: ['e2e/chaos/main.ts'],
+    onlyWhenAsked: true,
+    timeLimitMs: 900 * SECOND,
+  },
+  {
+    ...plain,
     name: 'bench',
     means: 'no slower and no dearer than its floors, each message exactly once',
     args: ['bench/main.ts', '--check'],

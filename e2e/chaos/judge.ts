@@ -1,0 +1,150 @@
+/**
+ * The account of a run. Of every message that got a 250, each recipient has the mail or its sender has the notice. What came more
+ * than once must have been in transmission at a fault. What was refused must not have come, unless the gateway said that it might.
+ */
+import type { Arrival, Arrivals } from './arrivals.ts'
+import type { Entry } from './clients.ts'
+import type { LogBook } from './log-book.ts'
+import { mailOf } from './mail.ts'
+import type { Cause, InTransmission } from './transmission.ts'
+
+export type Finding = { id: string | null; n: number | null; address: string; problem: string; arrivals: Arrival[] }
+
+export type Verdict = {
+  accepted: number
+  refused: number
+  unknown: number
+  /** Recipients of what was accepted. */
+  recipients: number
+  delivered: number
+  bounced: number
+  /** Notices that arrived, doubled ones counted once. */
+  notices: number
+  /** Bounced, and nobody could be told: null reverse-path, or the notice itself failed. */
+  untold: number
+  /** No 250, and yet stored: dots without a reply, and writes whose fate the gateway did not know. */
+  stored: number
+  /** Still in the spool. */
+  queued: number
+  lost: Finding[]
+  /** Arrivals too many, by cause. */
+  doubled: Map<Cause, number>
+  /** Too many, and not in transmission at any fault. */
+  unexplained: Finding[]
+  /** Broken content, what was refused and came all the same, what nobody sent. */
+  wrong: Finding[]
+  /** Arrivals that were in transmission at a fault: what might have been doubled. */
+  inTransmission: number
+}
+
+export type Evidence = {
+  seed: number
+  ledger: readonly Entry[]
+  arrivals: Arrivals
+  book: LogBook
+  inTransmission: InTransmission
+  /** IDs that are left in the spool. */
+  left: ReadonlySet<string>
+}
+
+const keyOf = (id: string, address: string): string => `${id} ${address}`
+
+const grouped = <T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> => {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const known = groups.get(key(item))
+    if (known === undefined) groups.set(key(item), [item])
+    else known.push(item)
+  }
+  return groups
+}
+
+type Fate = 'delivered' | 'bounced' | 'untold' | 'queued' | 'lost'
+
+/** What became of each recipient, from what arrived and what was told. */
+const createFates = ({ arrivals, book, left }: Evidence) => {
+  const came = grouped(arrivals.all, ({ id, address }) => keyOf(id, address))
+  const failed = new Set(arrivals.told.flatMap((told) => told.failed.map((address) => keyOf(told.about, address))))
+  /** The gateway gave it up and had nobody to tell, or could not. */
+  const isUntold = (id: string, address: string, from: string): boolean => {
+    const steps = book.of(id)
+    const gaveUp = steps.some(({ event, to }) => (event === 'bounce' || event === 'expiry') && to === address)
+    const notices = steps.flatMap(({ notice }) => (notice === null ? [] : [notice]))
+    const failedToo = notices.some((notice) => book.of(notice).some(({ event }) => event === 'double-bounce'))
+    return gaveUp && (from === '' || failedToo)
+  }
+  const fateOf = (id: string, address: string, from: string): Fate => {
+    if (failed.has(keyOf(id, address))) return 'bounced'
+    if (came.has(keyOf(id, address))) return 'delivered'
+    if (left.has(id)) return 'queued'
+    return isUntold(id, address, from) ? 'untold' : 'lost'
+  }
+  return { came, fateOf, isBounced: (id: string, address: string) => failed.has(keyOf(id, address)) }
+}
+
+const emptyVerdict = (ledger: readonly Entry[]): Verdict => {
+  const count = (fate: Entry['fate']): number => ledger.filter((entry) => entry.fate === fate).length
+  const counts = { accepted: count('accepted'), refused: count('refused'), unknown: count('unknown') }
+  const none = { recipients: 0, delivered: 0, bounced: 0, notices: 0, untold: 0, stored: 0, queued: 0, inTransmission: 0 }
+  return { ...counts, ...none, lost: [], doubled: new Map(), unexplained: [], wrong: [] }
+}
+
+export const judge = (evidence: Evidence): Verdict => {
+  const { seed, ledger, arrivals, book, inTransmission } = evidence
+  const verdict = emptyVerdict(ledger)
+  const { came, fateOf, isBounced } = createFates(evidence)
+  const entries = new Map(ledger.map((entry) => [entry.n, entry]))
+  const whole = new Set<string>()
+
+  /** Every recipient of one that is stored, whether its client knows it or not. */
+  const account = (id: string, n: number, counts: boolean): void => {
+    const mail = mailOf(seed, n)
+    whole.add(id)
+    for (const address of mail.reaches) {
+      const fate = fateOf(id, address, mail.from)
+      if (fate === 'lost') verdict.lost.push({ id, n, address, problem: 'neither delivered nor bounced', arrivals: [] })
+      else if (counts) verdict[fate]++
+      if (counts) verdict.recipients++
+    }
+  }
+  for (const { id, n, fate } of ledger) if (fate === 'accepted' && id !== null) account(id, n, true)
+
+  const weigh = (list: Arrival[]): void => {
+    const [first] = list
+    if (first === undefined) return
+    const causes = list.flatMap((arrival) => inTransmission(arrival) ?? [])
+    verdict.inTransmission += causes.length
+    const surplus = list.length - (isBounced(first.id, first.address) ? 0 : 1)
+    for (const cause of causes.slice(0, surplus)) verdict.doubled.set(cause, (verdict.doubled.get(cause) ?? 0) + 1)
+    const { id, n, address } = first
+    const problem = `${list.length} times${isBounced(id, address) ? ', and bounced' : ''}; ${causes.length} in transmission at a fault`
+    if (surplus > causes.length) verdict.unexplained.push({ id, n, address, problem, arrivals: list })
+  }
+  const check = ({ id, n, address, intact, ...rest }: Arrival): void => {
+    const complain = (problem: string): void => {
+      verdict.wrong.push({ id, n, address, problem, arrivals: [{ id, n, address, intact, ...rest }] })
+    }
+    if (!intact) complain('its content is not what was sent')
+    if (n === null) return
+    const entry = entries.get(n)
+    if (entry === undefined) {
+      complain('its content was never sent')
+      return
+    }
+    if (!mailOf(seed, n).reaches.includes(address)) complain('it was not for this recipient')
+    if (entry.fate === 'accepted' || whole.has(id)) return
+    if (entry.fate === 'refused' && !book.of(id).some(({ event }) => event === 'duplicate-suspected'))
+      complain(`it was refused: ${entry.reply}`)
+    // R-250: what is stored is stored for all its recipients.
+    verdict.stored++
+    account(id, n, false)
+  }
+  for (const arrival of arrivals.all) check(arrival)
+  for (const list of came.values()) weigh(list)
+  verdict.notices = new Set(arrivals.all.flatMap(({ id, n }) => (n === null ? [id] : []))).size
+  for (const problem of arrivals.strange) verdict.wrong.push({ id: null, n: null, address: '', problem, arrivals: [] })
+  return verdict
+}
+
+export const isGood = ({ lost, unexplained, wrong, queued }: Verdict): boolean =>
+  lost.length + unexplained.length + wrong.length + queued === 0

@@ -1,0 +1,79 @@
+/** After the last fault: waits until nothing is left in the spool but what was set aside, and then tries that once more by the verb. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createTrace, createVerbs, type DestinationState } from '@sluice/spool'
+import type { Redis } from 'ioredis'
+
+/** Tasks that were in hand of so many dying agents, or whose outcome nobody knows: set aside on purpose, and whole. */
+const EXPLAINED = /died \d+ times|is not known/
+
+export type Parked = { id: string; destination: string; reason: string; explained: boolean }
+
+export type Settled = {
+  /** Set aside, and why: before they were tried once more. */
+  parked: Parked[]
+  /** IDs that are left in the spool after all. */
+  left: ReadonlySet<string>
+  /** Nothing waits any more. */
+  isQuiet: boolean
+  tookMs: number
+}
+
+const LIMIT_MS = 300_000
+/** A site that failed too often is left alone for up to half an hour; beyond this the postmaster asks for it at once. */
+const PATIENCE_MS = 15_000
+
+const inSpool = async (redis: Redis, states: readonly DestinationState[]): Promise<string[]> => {
+  const lane = 'sluice{00}'
+  const ids: string[] = []
+  for (const { destination } of states) {
+    const key = `${lane}:${destination}`
+    ids.push(...(await redis.lrange(`${key}:wait`, 0, -1)), ...(await redis.lrange(`${key}:active`, 0, -1)))
+    ids.push(...(await redis.zrange(`${key}:delayed`, '0', '-1')), ...(await redis.zrange(`${key}:failed`, '0', '-1')))
+  }
+  return ids
+}
+
+export const settle = async (redis: Redis, signal: AbortSignal, tell: (waiting: number) => void): Promise<Settled> => {
+  const options = { redis, lanes: 1, now: Date.now }
+  const verbs = createVerbs(options)
+  const trace = createTrace(options)
+  const startedAt = Date.now()
+
+  const waiting = async (): Promise<number> => {
+    const states = await verbs.queue()
+    for (const { destination, backoff } of states) {
+      if (backoff !== null && backoff.until > Date.now() + PATIENCE_MS) await verbs.retry(destination)
+    }
+    const intake = await verbs.intake()
+    return states.reduce((sum, state) => sum + state.waiting + state.active + state.delayed + state.sessions, intake.waiting)
+  }
+  /** Twice: a notice comes into one queue before its cause leaves another. */
+  const untilQuiet = async (): Promise<boolean> => {
+    let quiet = 0
+    while (quiet < 2 && !signal.aborted) {
+      const count = await waiting()
+      quiet = count === 0 ? quiet + 1 : 0
+      if (Date.now() - startedAt > LIMIT_MS) return false
+      tell(count)
+      await sleep(500)
+    }
+    return !signal.aborted
+  }
+  const parkedNow = async (): Promise<Parked[]> => {
+    const found: Parked[] = []
+    for (const name of await redis.zrange('sluice{00}:parked', '0', '-1')) {
+      const [destination = '', id = ''] = name.split(' ')
+      const task = (await trace(id))?.tasks.find((each) => each.destination === destination)
+      const reason = task?.problem ?? 'nothing is known of it'
+      found.push({ id, destination, reason, explained: task?.task !== null && EXPLAINED.test(reason) })
+    }
+    return found
+  }
+
+  await untilQuiet()
+  const parked = await parkedNow()
+  for (const { destination, id } of parked) await verbs.retry(destination, id)
+  const isQuiet = await untilQuiet()
+  const left = new Set(await inSpool(redis, await verbs.queue()))
+  return { parked, left, isQuiet, tookMs: Date.now() - startedAt }
+}
