@@ -4,7 +4,7 @@ import { createTrace, createVerbs, type DestinationState } from '@sluice/spool'
 import type { Redis } from 'ioredis'
 
 /** Tasks that were in hand of so many dying agents, or whose outcome nobody knows: set aside on purpose, and whole. */
-const EXPLAINED = /died \d+ times|is not known/
+const EXPLAINED = /died \d+ times in a row|is not known/
 
 export type Parked = { id: string; destination: string; reason: string; explained: boolean }
 

@@ -32,14 +32,16 @@ export type TaskDependencies = {
   now: () => number
 }
 
-/** So many runs died with this task in hand: it may be the cause. */
+/** So many runs died with this task in hand, one after the other: it may be the cause. */
 const MOST_CRASHES = 3
 
 async function* once(bytes: Buffer): AsyncIterable<Buffer> {
   yield bytes
 }
 
-const wasCrash = (attempt: Attempt): boolean => attempt.stage === 'crash'
+/** At the end of the list: an attempt that came to an outcome in between clears the task of suspicion. */
+const crashesInARow = (attempts: readonly Attempt[]): number =>
+  attempts.length - 1 - attempts.findLastIndex(({ stage }) => stage !== 'crash')
 
 const ownReport = (task: Task, stage: Stage, given: Parameters<typeof judge>[0], line: string): DeliveryReport => {
   const { outcome } = judge(given)
@@ -130,9 +132,11 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     /** A run of this session died with the task in hand: the attempt counts, and what is not known is said. */
     recover: (handed: HandedTask, context: TaskContext, crashesNow: number): Promise<Handled> => {
       const decoded = decodeTask(handed.data)
-      const crashes = crashesNow + (decoded.kind === 'ok' ? decoded.value.attempts.filter(wasCrash).length : 0)
+      const crashes = crashesNow + (decoded.kind === 'ok' ? crashesInARow(decoded.value.attempts) : 0)
       if (crashes >= MOST_CRASHES)
-        return Promise.resolve(park(context.destination, handed.id, `the delivery-agent died ${crashes} times with it in hand`))
+        return Promise.resolve(
+          park(context.destination, handed.id, `the delivery-agent died ${crashes} times in a row with it in hand`),
+        )
       metrics.event('recovery')
       log.event('recovery', { id: handed.id, destination: context.destination, outcomeUnknown: handed.marked })
       const line = handed.marked ? 'interrupted after the content may have ended' : 'interrupted'
