@@ -26,7 +26,7 @@ const recover = async (stages: readonly Stage[], crashesNow: number): Promise<st
   })
   const handed = { id: task.id, data: encodeTask(task), attempts: stages.length + 1, content: Buffer.from('hello') }
   const context = { destination: 'far.test', route: null } as TaskContext
-  const { settlements } = await handler.recover({ ...handed, marked: false, takenBy: 1 }, context, crashesNow)
+  const { settlements } = await handler.recover({ ...handed, marked: false, takenBy: 1, verb: null }, context, crashesNow)
   const [settlement] = settlements
   return settlement?.kind === 'park' ? settlement.reason : 'tried again'
 }
