@@ -132,6 +132,18 @@ it('loses nothing when it is killed: another one takes up the session, says that
   expect(arrivals(id).length).toBeGreaterThanOrEqual(1)
 })
 
+it('does as the postmaster marked, in the midst of a held queue', async () => {
+  await ground.verbs.hold('far')
+  const [kept, dropped] = [await send(['ok@far.test']), await send(['ok@far.test'])]
+  const mark = { verb: 'delete', who: 'anna', why: '', at: Date.now(), op: '1' } as const
+  expect(await ground.verbs.mark('far', [dropped], mark)).toMatchObject({ done: 1 })
+  await eventually('it to be deleted', () => events('delete', dropped).length === 1)
+  await ground.verbs.release('far')
+  await eventually('the other to arrive', () => arrivals(kept).length === 1)
+  await eventually('an empty spool', isEmpty)
+  expect(arrivals(dropped)).toEqual([])
+})
+
 it('ends in order: what it has in hand is settled, and its sessions are closed', async () => {
   await ground.agents.at(-1)?.stop('SIGTERM')
   const waiting = await send(['ok@far.test'])

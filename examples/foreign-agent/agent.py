@@ -40,7 +40,8 @@ class Session:
     def __init__(self, lane, id, job, token):
         data = json.loads(job[b'data'])
         self.lane, self.id, self.token, self.run = lane, id, token, int(job[b'ats'])
-        self.destination, self.expires = data['destination'], bool(data.get('expire')) and self.run == 1
+        self.destination, self.is_errand = data['destination'], bool(data.get('errand'))
+        self.expires = bool(data.get('expire')) and self.run == 1 and not self.is_errand
         self.is_over = threading.Event()
         threading.Thread(target=self.renew, daemon=True).start()
 
@@ -153,13 +154,15 @@ class Conversation:
     """A session, drained turn by turn, until `next` closes it, puts it to sleep, or says that it is another's."""
     def __init__(self, session): self.session, self.smtp, self.site, self.tasks = session, None, NO_REPORT, []
 
-    def handle(self, id, data, attempt, inline, marked, taken_by):
+    def handle(self, id, data, attempt, inline, marked, taken_by, verb):
         """→ settlements. A task is parked rather than dropped, whatever is wrong with it."""
         def park(reason): return [('park', id.decode(), reason, '', '')]
         try: task = json.loads(data)
         except ValueError: return park('the payload is no JSON')
         if not isinstance(task, dict) or task.get('v') != 1: return park("the payload's version is not understood")
         self.tasks.append(task)
+        if verb and not marked: return self.errand(task, attempt, json.loads(verb), park)
+        if self.session.is_errand and not verb: return [('return', task['id'], '', '', '')]  # a mark that was taken back
         def interrupted(stage, text, is_last): return settle(self.session, task, attempt, stage, [('deferred', text)] * len(task['to']), is_last)
         if taken_by != self.session.run or marked:  # Crashes
             crashes = max(1, self.session.run - taken_by) + sum(line['stage'] == 'crash' for line in task['attempts'])
@@ -182,20 +185,30 @@ class Conversation:
             self.smtp, self.site = None, NO_REPORT if stage == 'dot' else ('failed', str(lost))
             return interrupted(stage, str(lost), False)
 
+    def errand(self, task, attempt, mark, park):
+        """What the postmaster wants done with it; nobody is dialled."""
+        words = f"{mark['verb']} by {mark['who']}: {mark['why']}"
+        log(mark['verb'], id=task['id'], who=mark['who'])
+        if mark['verb'] == 'hold': return [('hold', task['id'], words, json.dumps(mark), '')]
+        if mark['verb'] == 'bounce': return settle(self.session, task, attempt, 'route', [('bounced', words)] * len(task['to']))
+        if mark['verb'] == 'delete': return [('finish', task['id'], '', '', '')]
+        return park(f'this agent does not know how to {words}')
+
     def drain(self):
-        mode, settlements = 'expire' if self.session.expires else 'start', []
+        prefix = 'errand-' if self.session.is_errand else ''
+        mode, settlements = 'expire' if self.session.expires else prefix + 'start', []
         while True:
             state, *rest = self.session.turn(mode, settlements, self.site)
             finished = {each[1] for each in settlements if each[0] == 'finish' and state != -1}
             for task in self.tasks:
                 if task['id'] in finished and task['content']['store'] == 'redis': release_content(self.session, task)
             settlements, self.site, self.tasks = [], NO_REPORT, []
-            if state == 1: settlements = self.handle(*rest[:6])
+            if state == 1: settlements = self.handle(*rest[:7])
             elif state == 2:
-                for at in range(0, len(rest), 6): settlements += self.handle(*rest[at:at + 6])
+                for at in range(0, len(rest), 7): settlements += self.handle(*rest[at:at + 7])
             elif state == 3: time.sleep(rest[0] / 1000)
             else: break  # -1 another's, 0 closed, 4 sleeps in the queue
-            mode = 'close' if stopping.is_set() else 'expire' if self.session.expires else 'run'
+            mode = prefix + 'close' if stopping.is_set() else 'expire' if self.session.expires else 'errand' if prefix else 'run'
         self.session.is_over.set()
 
 stopping = threading.Event()
