@@ -102,10 +102,11 @@ export type Sluice = Awaited<ReturnType<typeof startSluice>>
 export const startSluice = async (options: StartOptions) => {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'sluice-e2e-')))
   const [smtpPort, lmtpPort] = [await freePort(), await freePort()]
-  const text = completed(options.config).replaceAll('$SMTP', String(smtpPort)).replaceAll('$LMTP', String(lmtpPort))
+  const textOf = (written: string): string =>
+    completed(written).replaceAll('$SMTP', String(smtpPort)).replaceAll('$LMTP', String(lmtpPort))
   const config = join(folder, 'sluice.yaml')
   const clock = join(folder, 'clock')
-  await writeFile(config, text)
+  await writeFile(config, textOf(options.config))
   const env = { SLUICE_CLOCK_FILE: clock, ...options.env }
   const args = ['up', '--config', config, '--data', folder, ...(options.args ?? [])]
   const gateway = await startGateway({ command: SLUICE, args, cwd: ROOT, env }).catch(async (fault: unknown) => {
@@ -144,6 +145,8 @@ export const startSluice = async (options: StartOptions) => {
     },
     pidOf,
     kill: (name: ServiceName, signal: NodeJS.Signals = 'SIGKILL'): void => void process.kill(pidOf(name), signal),
+    /** Writes the config anew while the gateway runs; completed as at its start. */
+    configure: (written: string): Promise<void> => writeFile(config, textOf(written)),
     /** Adds to the clock of retry schedules, ms; resolves when the services have seen it. */
     setClock: async (offsetMs: number): Promise<void> => {
       await writeClock(clock, offsetMs)

@@ -6,7 +6,7 @@ import { type AliasDomain, accountKey, createExpand } from './aliases.ts'
 import { type ClassConfig, type ClassFacts, createClasses, USUAL_SHARE } from './classes.ts'
 import type { Account, Route } from './config.ts'
 import type { Destination } from './destination.ts'
-import { createCheckPassword } from './passwords.ts'
+import { type CheckPassword, createCheckPassword } from './passwords.ts'
 import { createPolicies, type Explained, type Policy, type Shaping, type Site } from './policies.ts'
 import { createRouting } from './routing.ts'
 import { createTrusted, plainIp } from './trusted-networks.ts'
@@ -64,8 +64,14 @@ const interfaceAddresses = (): string[] =>
 /** `[192.0.2.1]`, `[IPv6:…]` → the address; null for domains. */
 const literalIp = (domain: string): string | null => /^\[(?:IPv6:)?([^\]]+)\]$/i.exec(domain)?.[1] ?? null
 
-/** @param options.ownAddresses the IPs whose literals mean this host; default: those of its interfaces */
-export const createDirectory = (config: DirectoryConfig, options: { ownAddresses?: string[] } = {}): Directory => {
+export type DirectoryOptions = {
+  /** The IPs whose literals mean this host; default: those of its interfaces. */
+  ownAddresses?: string[]
+  /** One that outlives this directory, with what it remembers. */
+  checkPassword?: CheckPassword
+}
+
+export const createDirectory = (config: DirectoryConfig, options: DirectoryOptions = {}): Directory => {
   const names = new Set(config.domains.map(({ name }) => name))
   const first = config.domains[0]?.name
   const ownIps = createTrusted((options.ownAddresses ?? interfaceAddresses()).map(plainIp))
@@ -88,7 +94,7 @@ export const createDirectory = (config: DirectoryConfig, options: { ownAddresses
     config.domains,
     config.accounts.map(({ address }) => address),
   )
-  const checkPassword = createCheckPassword()
+  const checkPassword = options.checkPassword ?? createCheckPassword()
   const account = (address: string): Account | null => accounts.get(accountKey(address)) ?? null
 
   const isOwnLiteral = (domain: string): boolean => {

@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Config } from './config.ts'
 import { loadConfig } from './load-config.ts'
+import type { ConfigSource } from './watch-config.ts'
 
 /** @throws ConfigError as loadConfig does */
 export const loadServiceConfig = async (env: NodeJS.ProcessEnv): Promise<Config> => {
@@ -14,4 +15,10 @@ export const loadServiceConfig = async (env: NodeJS.ProcessEnv): Promise<Config>
   if (SLUICE_REDIS_URL === undefined) return config
   const password = SLUICE_REDIS_PASSWORD_FILE === undefined ? null : (await readFile(SLUICE_REDIS_PASSWORD_FILE, 'utf8')).trim()
   return { ...config, redis: { ...config.redis, url: SLUICE_REDIS_URL, password } }
+}
+
+/** Where the service's config comes from, to be watched; null: it is the built-in one. */
+export const serviceConfigSource = (env: NodeJS.ProcessEnv): ConfigSource | null => {
+  const { SLUICE_CONFIG } = env
+  return SLUICE_CONFIG === undefined ? null : { file: SLUICE_CONFIG, load: () => loadServiceConfig(env) }
 }

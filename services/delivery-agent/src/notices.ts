@@ -4,7 +4,7 @@
  * second one (R-one-notice). What cannot be told to anybody is a double bounce: an event, for the postmaster (R-double).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Envelope, Recipient, Task } from '@sluice/contracts'
+import { destinationName, type Envelope, NOTICE_CLASS, type Recipient, type Task } from '@sluice/contracts'
 import type { Config, Directory } from '@sluice/directory'
 import { buildNotice, type NoticePlan, type RecipientResult, wantsContent, whoHears } from '@sluice/dsn'
 import type { Fields, Log } from '@sluice/runtime'
@@ -60,8 +60,10 @@ export type NoticeDependencies = {
 const groupByDestination = (directory: Directory, recipients: Recipient[]): Map<Destination, Recipient[]> | null => {
   const groups = new Map<Destination, Recipient[]>()
   for (const recipient of recipients) {
-    const destination = directory.destinationOf(recipient)
-    if (destination === null) return null
+    const hop = directory.destinationOf(recipient)
+    if (hop === null) return null
+    // In a class of their own, also to our own mailbox: mail that waits does not hold them back.
+    const destination = destinationName(hop, NOTICE_CLASS)
     groups.set(destination, [...(groups.get(destination) ?? []), recipient])
   }
   return groups

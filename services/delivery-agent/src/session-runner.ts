@@ -76,6 +76,13 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return { destination, route, conversation, signal: deps.signal, aboutToEnd, transcript }
   }
 
+  /** The config has changed: the rest of the session goes by the new one, over connections that suit it. */
+  const refresh = (run: SessionRun, context: TaskContext): void => {
+    if (directory.routeOf(run.key.destination) === context.route) return
+    context.conversation.release()
+    Object.assign(context, contextOf(run))
+  }
+
   const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
     if (task.verb !== null) return deps.execute(task, context)
     // A mark that was taken back meanwhile.
@@ -149,6 +156,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
           await sleep(step.ms)
           break
         case 'task':
+          refresh(run, context)
           // The run that was about to end its content vanished with its session, and the repair gave it back.
           handled = [await (step.task.marked ? tasks.recover(step.task, context, 1) : handleOne(run, step.task, context))]
           break

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
 import { lanePrefix, type Task } from '@sluice/contracts'
-import { type Config, createDirectory } from '@sluice/directory'
+import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
 import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
 import { createAdmission, createContentRelease, createReroute, createSessionClient } from '@sluice/spool'
@@ -27,14 +27,22 @@ export type StartedService = {
   log: Log
 }
 
-export const startDeliveryAgent = async (config: Config, options: { log?: Log } = {}): Promise<StartedService> => {
-  const log = options.log ?? createLogger({ level: config.log.level, service: SERVICE })
+export type StartOptions = {
+  log?: Log
+  /** Where the config comes from, to follow its changes. */
+  source?: ConfigSource | null
+}
+
+export const startDeliveryAgent = async (written: Config, options: StartOptions = {}): Promise<StartedService> => {
+  const log = options.log ?? createLogger({ level: written.log.level, service: SERVICE })
+  const live = watchConfig({ config: written, source: options.source ?? null, log })
+  const { config } = live
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
   const now = createClock(process.env)
   const { lanes } = config.redis
   const redis = connectService(config.redis, SERVICE, log)
   const { write, command, blocking } = redis
-  const directory = createDirectory(config)
+  const directory = createLiveDirectory(live)
   const { servers, timeoutMs } = config.resolver
   const resolver = createResolver({
     servers,
@@ -94,6 +102,7 @@ export const startDeliveryAgent = async (config: Config, options: { log?: Log } 
     log,
     listening: [{ name: 'http', address: health.address.host, port: health.address.port }],
     close: async () => {
+      live.stop()
       stopping.yes = true
       const timer = setTimeout(() => abort.abort(), Math.max(0, config.shutdownGraceMs - HAND_BACK_MS))
       // BullMQ waits for Redis before it lets go; the grace time does not.

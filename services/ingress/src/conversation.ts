@@ -94,7 +94,7 @@ const mail: Handler = (session, line, shared) => {
     from: command.path.kind === 'null' ? '' : command.path.mailbox.text,
     mail: command,
     recipients: new Map(),
-    destinations: new Map(),
+    hops: new Map(),
     named: 0,
     firstNamed: '',
     refusedRecipients: false,

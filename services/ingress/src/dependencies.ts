@@ -24,14 +24,32 @@ export type Resolved =
   /** Its aliases lead back to themselves. */
   | { kind: 'loop' }
 
+/** What a class is chosen by; the directory says how. */
+export type ClassFacts = {
+  listener: string
+  sender: string
+  recipient: string
+  sizeBytes: number
+  user: string | null
+  /** The values of a header field. @param name in lower case */
+  header: (name: string) => readonly string[]
+}
+
+export type ClassDirectory = {
+  /** '' for the default class. */
+  classOf: (facts: ClassFacts) => string
+  /** The header fields that classes ask for, in lower case; null: there are no classes. */
+  classHeaders: () => ReadonlySet<string> | null
+}
+
 /** The part of the directory that ingress asks. */
-export type IngressDirectory = {
+export type IngressDirectory = ClassDirectory & {
   isTrusted: (ip: string) => boolean
   /** @returns the account's address, or null when user or password are wrong */
   authenticate: (user: string, password: string) => Promise<string | null>
   /** The bare postmaster has the empty domain. */
   resolve: (address: Mailbox) => Resolved
-  /** @returns null: no route takes this recipient */
+  /** The next hop. @returns null: no route takes this recipient */
   destinationOf: (recipient: Recipient) => Destination | null
   accountExists: (address: string) => boolean
 }

@@ -1,10 +1,10 @@
 /** Ingress in a process of its own. Wiring only. */
-import { loadServiceConfig } from '@sluice/directory'
+import { loadServiceConfig, serviceConfigSource } from '@sluice/directory'
 import { runService } from '@sluice/runtime'
 import { startIngress } from './start.ts'
 
 await runService('ingress', async () => {
   const config = await loadServiceConfig(process.env)
-  const { close, listening, log } = await startIngress(config)
+  const { close, listening, log } = await startIngress(config, { source: serviceConfigSource(process.env) })
   return { stop: close, shutdownGraceMs: config.shutdownGraceMs, listening, log }
 })

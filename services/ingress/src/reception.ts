@@ -8,10 +8,11 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer'
 import type { ContentWriter, StagedContent } from '@sluice/content-store'
-import { type Envelope, PAYLOAD_VERSION } from '@sluice/contracts'
+import { type Envelope, PAYLOAD_VERSION, type Recipient } from '@sluice/contracts'
 import { needsUtf8 } from '@sluice/smtp'
 import { ok, REPLIES, type Reception, type Reply, refuse, tooLarge } from '@sluice/smtp-listener'
-import { StoreError } from '@sluice/spool'
+import { type Destination, StoreError } from '@sluice/spool'
+import { byClass, type ClassFields, classFields, NO_FIELDS } from './classes.ts'
 import { createHeaderScanner, type HeaderScanner } from './headers.ts'
 import { clientFields, mayRelay, type Session, type Shared, type Transaction } from './session.ts'
 import {
@@ -44,6 +45,8 @@ type Intake = {
   headBytes: number
   headerDone: boolean
   messageId: string | null
+  /** The header fields that classes ask for. */
+  fields: ClassFields
   /** The header holds valid UTF-8 beyond ASCII. */
   wideHeader: boolean
   eightBit: boolean
@@ -102,6 +105,7 @@ const releaseHeader = async (intake: Intake): Promise<void> => {
   const header = head.subarray(0, end)
   intake.wideHeader = !isAscii(header) && isUtf8(header)
   intake.messageId = messageIdOf(head, fields)
+  intake.fields = classFields(shared.directory, head, fields)
   const submission = mayRelay(session)
   const added = receivedField(arrival) + (submission ? missingFields(fields, arrival, transaction.from) : '')
   // A body without any header would continue ours.
@@ -165,12 +169,20 @@ const failed = (intake: Intake, error: unknown, staged: StagedContent | null): R
   return REPLIES.notStored
 }
 
+const destinationsOf = ({ shared, session, transaction, storedBytes, fields }: Intake): Map<Destination, Recipient[]> =>
+  byClass(
+    shared.directory,
+    transaction.hops,
+    { listener: session.listener.name, sender: transaction.from, sizeBytes: storedBytes, user: session.user },
+    fields,
+  )
+
 const admit = async (intake: Intake): Promise<Reply> => {
   const { shared, arrival, transaction, session, writer } = intake
   let staged: StagedContent | null = null
   try {
     staged = await writer.finish()
-    await shared.accept({ envelope: envelopeOf(intake), content: staged, destinations: transaction.destinations })
+    await shared.accept({ envelope: envelopeOf(intake), content: staged, destinations: destinationsOf(intake) })
   } catch (error) {
     if (staged === null) void writer.abort()
     return failed(intake, error, staged)
@@ -218,12 +230,13 @@ export const createReception = (session: Session, transaction: Transaction, shar
     transaction,
     shared,
     arrival,
-    writer: shared.contentStore.stage(id, shared.laneOf([...transaction.destinations.keys()], id)),
+    writer: shared.contentStore.stage(id, shared.laneOf([...transaction.hops.keys()], id)),
     scanner: createHeaderScanner(),
     head: Buffer.alloc(0),
     headBytes: 0,
     headerDone: false,
     messageId: null,
+    fields: NO_FIELDS,
     wideHeader: false,
     eightBit: false,
     receivedBytes: 0,

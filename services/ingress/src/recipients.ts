@@ -45,11 +45,11 @@ const noRoute = (own: boolean): Reply =>
     ? refuse(451, '4.3.5', 'route', 'no route is configured for this domain')
     : refuse(550, '5.4.4', 'route', 'no route to this domain')
 
-const add = (transaction: Transaction, destination: Destination, recipient: Recipient): void => {
+const add = (transaction: Transaction, hop: Destination, recipient: Recipient): void => {
   if (transaction.recipients.has(recipient.address)) return
   transaction.recipients.set(recipient.address, recipient)
-  const group = transaction.destinations.get(destination)
-  if (group === undefined) transaction.destinations.set(destination, [recipient])
+  const group = transaction.hops.get(hop)
+  if (group === undefined) transaction.hops.set(hop, [recipient])
   else group.push(recipient)
 }
 
@@ -64,11 +64,11 @@ export const takeRecipient = (transaction: Transaction, line: string, session: S
   if (found.kind === 'refused') return found.reply
   const placed: [Destination, Recipient][] = []
   for (const recipient of found.recipients) {
-    const destination = shared.directory.destinationOf(recipient)
-    if (destination === null) return noRoute(found.own)
-    placed.push([destination, { ...recipient, ...parameters }])
+    const hop = shared.directory.destinationOf(recipient)
+    if (hop === null) return noRoute(found.own)
+    placed.push([hop, { ...recipient, ...parameters }])
   }
-  for (const [destination, recipient] of placed) add(transaction, destination, recipient)
+  for (const [hop, recipient] of placed) add(transaction, hop, recipient)
   if (transaction.named++ === 0) transaction.firstNamed = mailbox.text
   return REPLIES.recipientOk
 }

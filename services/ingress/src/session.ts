@@ -13,7 +13,8 @@ export type Transaction = {
   mail: MailCommand
   /** By address, so that whoever is named twice is delivered once (R-duplicate). */
   recipients: Map<string, Recipient>
-  destinations: Map<Destination, Recipient[]>
+  /** By next hop; the class is known when the message is in. */
+  hops: Map<Destination, Recipient[]>
   /** How many RCPT were answered 250. */
   named: number
   /** The mailbox of the first of them, as the client named it. */

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { createContentStore } from '@sluice/content-store'
 import { homeLane, lanePrefix, newMessageId } from '@sluice/contracts'
-import { type Config, createDirectory } from '@sluice/directory'
+import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import {
   connectRedis,
   createClock,
@@ -30,6 +30,12 @@ export type StartedIngress = {
   log: Log
 }
 
+export type StartOptions = {
+  log?: Log
+  /** Where the config comes from, to follow its changes. */
+  source?: ConfigSource | null
+}
+
 /** Redis' connections: writes of accepted messages, writes of content, questions. */
 const connectAll = (config: Config, log: Log) => ({
   admission: connectRedis(config.redis, { role: 'write', name: `${SERVICE}-admission`, log }),
@@ -52,8 +58,10 @@ const watch = (config: Config, { command }: ReturnType<typeof connectAll>, log: 
   })
 
 /** @throws when a port cannot be had or a certificate cannot be read */
-export const startIngress = async (config: Config, options: { log?: Log } = {}): Promise<StartedIngress> => {
-  const log = options.log ?? createLogger({ level: config.log.level, service: SERVICE })
+export const startIngress = async (written: Config, options: StartOptions = {}): Promise<StartedIngress> => {
+  const log = options.log ?? createLogger({ level: written.log.level, service: SERVICE })
+  const live = watchConfig({ config: written, source: options.source ?? null, log })
+  const { config } = live
   const metrics = createMetrics(SERVICE, { processFigures: options.log === undefined })
   const now = createClock(process.env)
   const redis = connectAll(config, log)
@@ -68,7 +76,7 @@ export const startIngress = async (config: Config, options: { log?: Log } = {}):
   const admit = createAdmission({ redis: redis.admission, lanes, now, wait: config.redis.wait })
   const ingress = createIngress({
     config,
-    directory: createDirectory(config),
+    directory: createLiveDirectory(live),
     contentStore: createContentStore({
       redis: redis.content,
       lanePrefix,
@@ -92,6 +100,7 @@ export const startIngress = async (config: Config, options: { log?: Log } = {}):
   const { host, ports } = config.http
   const health = await startHealthServer({ host, port: ports[SERVICE], registry: metrics, readiness })
   const close = async (): Promise<void> => {
+    live.stop()
     stopping = true
     await ingress.close(config.shutdownGraceMs * GRACE_FOR_CLIENTS)
     durability.stop()

@@ -1,5 +1,5 @@
 /** Everything that a mailbox service needs, made from the config and put together. */
-import { type Config, createDirectory } from '@sluice/directory'
+import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createLogger, createMetrics, type Listening, type Log, type Readiness, startHealthServer } from '@sluice/runtime'
 import { createMailbox } from './mailbox.ts'
 
@@ -10,11 +10,19 @@ export type StartedMailbox = {
   log: Log
 }
 
+export type StartOptions = {
+  log?: Log
+  /** Where the config comes from, to follow its changes. */
+  source?: ConfigSource | null
+}
+
 /** @throws when a port cannot be had */
-export const startMailbox = async (config: Config, options: { log?: Log } = {}): Promise<StartedMailbox> => {
-  const log = options.log ?? createLogger({ level: config.log.level, service: 'mailbox' })
+export const startMailbox = async (written: Config, options: StartOptions = {}): Promise<StartedMailbox> => {
+  const log = options.log ?? createLogger({ level: written.log.level, service: 'mailbox' })
+  const live = watchConfig({ config: written, source: options.source ?? null, log })
+  const { config } = live
   const metrics = createMetrics('mailbox', { processFigures: options.log === undefined })
-  const mailbox = createMailbox({ config, directory: createDirectory(config), log, metrics, now: Date.now })
+  const mailbox = createMailbox({ config, directory: createLiveDirectory(live), log, metrics, now: Date.now })
   let readiness: Readiness = { kind: 'away', reason: 'the service starts' }
   const { host, ports } = config.http
   const health = await startHealthServer({ host, port: ports.mailbox, registry: metrics, readiness: () => readiness })
@@ -27,6 +35,7 @@ export const startMailbox = async (config: Config, options: { log?: Log } = {}):
   return {
     log,
     close: async () => {
+      live.stop()
       readiness = { kind: 'away', reason: 'the service stops' }
       await mailbox.close()
       await health.close()

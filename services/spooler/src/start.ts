@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
 import { lanePrefix } from '@sluice/contracts'
-import { type Config, createDirectory } from '@sluice/directory'
+import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
 import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
 import { createAdmission, createScheduling, createTidying } from '@sluice/spool'
@@ -22,8 +22,16 @@ export type StartedService = {
   log: Log
 }
 
-export const startSpooler = async (config: Config, options: { log?: Log } = {}): Promise<StartedService> => {
-  const log = options.log ?? createLogger({ level: config.log.level, service: SERVICE })
+export type StartOptions = {
+  log?: Log
+  /** Where the config comes from, to follow its changes. */
+  source?: ConfigSource | null
+}
+
+export const startSpooler = async (written: Config, options: StartOptions = {}): Promise<StartedService> => {
+  const log = options.log ?? createLogger({ level: written.log.level, service: SERVICE })
+  const live = watchConfig({ config: written, source: options.source ?? null, log })
+  const { config } = live
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
   const metrics = createSpoolerMetrics(registry)
   const now = createClock(process.env)
@@ -51,8 +59,10 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
   const waking = createWaking({
     scheduling,
     lanes,
-    capUs: Math.round(intervalUs(config.spooler.rate) * lanes),
-    grantOf: createGrants({ config, directory: createDirectory(config), resolver, now }),
+    capUs: () => Math.round(intervalUs(config.spooler.rate) * lanes),
+    policy: live.version,
+    grantOf: createGrants({ config, directory: createLiveDirectory(live), resolver, now }),
+    now,
     log,
     looked: metrics.looked,
     signal,
@@ -84,6 +94,7 @@ export const startSpooler = async (config: Config, options: { log?: Log } = {}):
     log,
     listening: [{ name: 'http', address: health.address.host, port: health.address.port }],
     close: async () => {
+      live.stop()
       abort.abort()
       // BullMQ waits for Redis before it lets go; the grace time does not.
       const grace = sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })

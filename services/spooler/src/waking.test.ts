@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLogger } from '@sluice/runtime'
 import type { Grant } from '@sluice/spool'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createWaking } from './waking.ts'
 
 const GRANT: Grant = {
@@ -17,6 +17,8 @@ const GRANT: Grant = {
   exempt: false,
   until: 0,
 }
+
+const policy = {}
 
 /** Wakes against scripted looks, until the last is used up. */
 const runAgainst = async (looks: (string[] | Error)[], grantOf: (destination: string) => Promise<Grant>, ms = 400) => {
@@ -37,7 +39,9 @@ const runAgainst = async (looks: (string[] | Error)[], grantOf: (destination: st
       cap: () => Promise.resolve(),
     },
     lanes: 1,
-    capUs: 0,
+    capUs: () => 0,
+    policy: () => policy,
+    now: Date.now,
     grantOf,
     log: createLogger({ level: 'error', service: 'test' }),
     looked: () => {},
@@ -68,6 +72,48 @@ describe('waking', () => {
       destination === 'bad.test' ? Promise.reject(new Error('no DNS')) : Promise.resolve(GRANT)
     const { granted } = await runAgainst([['bad.test', 'one.test'], new Error('away'), ['two.test']], grantOf, 700)
     expect(granted).toEqual(['one.test', 'two.test'])
+  })
+
+  it('makes the grants in force anew, and the cap, when the policy has changed', async () => {
+    let wanted = { connections: 1 }
+    const granted: [string, number][] = []
+    const caps: number[] = []
+    const looks = [['one.test', 'two.test']]
+    const abort = new AbortController()
+    const waking = createWaking({
+      scheduling: {
+        wake: () => Promise.resolve({ looked: 1, ungranted: looks.shift() ?? [] }),
+        grant: (_lane, destination, grant) => {
+          granted.push([destination, grant.sessions])
+          return Promise.resolve()
+        },
+        cap: (_lane, us) => {
+          caps.push(us)
+          return Promise.resolve()
+        },
+      },
+      lanes: 1,
+      capUs: () => wanted.connections * 100,
+      policy: () => wanted,
+      now: () => 1000,
+      grantOf: (destination) =>
+        Promise.resolve({ ...GRANT, sessions: wanted.connections, until: destination === 'two.test' ? 999 : 2000 }),
+      log: createLogger({ level: 'error', service: 'test' }),
+      looked: () => {},
+      signal: abort.signal,
+    })
+    const running = waking()
+    await vi.waitFor(() => expect(granted).toHaveLength(2))
+    wanted = { connections: 7 }
+    await vi.waitFor(() => expect(granted).toHaveLength(3), { timeout: 5000 })
+    abort.abort()
+    await running
+    expect(granted).toEqual([
+      ['one.test', 1],
+      ['two.test', 1],
+      ['one.test', 7],
+    ])
+    expect(caps).toEqual([100, 700])
   })
 
   it('looks at once again only while there is much to do', async () => {

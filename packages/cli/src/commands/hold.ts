@@ -1,7 +1,7 @@
 /** `sluice hold` and `sluice release`: a destination's mail waits until you say so. */
 import { parseArgs } from 'node:util'
 import { type Command, EXIT, UsageError } from '../command.ts'
-import { noDestination } from '../no-destination.ts'
+import { asDestination, noDestination } from '../no-destination.ts'
 import { SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
 
 const verb = (name: 'hold' | 'release', summary: string, text: string): Command => ({
@@ -19,9 +19,10 @@ Exit codes: 0 done; 1 Redis does not answer; 2 no destination was named; 3 there
   run: async (args, io) => {
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options: SPOOL_OPTIONS })
     if (positionals.length === 0) throw new UsageError('expected a destination')
+    const names = positionals.map(asDestination)
     const problems = await withSpool(values, io, async (spool) => {
-      const found = (await Promise.all(positionals.map((each) => noDestination(spool, each)))).filter((each) => each !== null)
-      if (found.length === 0) for (const destination of positionals) await spool.verbs[name](destination)
+      const found = (await Promise.all(names.map((each) => noDestination(spool, each)))).filter((each) => each !== null)
+      if (found.length === 0) for (const destination of names) await spool.verbs[name](destination)
       return found
     })
     if (problems.length > 0) {

@@ -1,5 +1,5 @@
 /** A gateway as `sluice up` runs it: its Redis, then its services, as processes or in this one; and the end of both. */
-import type { Config } from '@sluice/directory'
+import { type Config, type ConfigSource, loadConfig } from '@sluice/directory'
 import { type Listening, type Log, namesRedis, type RedisConfig } from '@sluice/runtime'
 import { COMPILE_CACHE, type DataFolder, serviceMain } from '../data-folder.ts'
 import { awaitRedis, prepareRedis } from './own-redis.ts'
@@ -42,12 +42,19 @@ const serviceEnv = (options: GatewayOptions, redis: RedisConfig, isOwn: boolean)
   return { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env, ...config, ...own, SLUICE_DATA: data.path }
 }
 
+/** The config of services in this process, to be watched: with the Redis that is in use. */
+const sourceOf = ({ configFile, data, env }: GatewayOptions, redis: Config['redis']): ConfigSource | null =>
+  configFile === null
+    ? null
+    : { file: configFile, load: async () => ({ ...(await loadConfig(configFile, env, { dataDir: data.path })), redis }) }
+
 /** Starts the services one after another in this process; those that have started are closed when one cannot. */
 const startHere = async (
   options: GatewayOptions,
   redis: RedisConfig,
 ): Promise<{ names: string[]; running: Map<string, Running> }> => {
   const config = { ...options.config, redis: { ...options.config.redis, url: redis.url, password: redis.password } }
+  const source = sourceOf(options, config.redis)
   const running = new Map<string, Running>()
   const closeAll = async (): Promise<void> => {
     for (const service of [...running.values()].toReversed()) await service.close()
@@ -56,7 +63,7 @@ const startHere = async (
     if (!isNeeded(config)) continue
     try {
       const start = await load()
-      running.set(name, await start(config, { log: options.log.child({ part: name }) }))
+      running.set(name, await start(config, { log: options.log.child({ part: name }), source }))
     } catch (fault) {
       await closeAll()
       throw fault

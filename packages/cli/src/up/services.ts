@@ -2,12 +2,12 @@
  * The services of a gateway, in the order in which they start; they stop in the opposite one, so that ingress is the first.
  * Their code is loaded only where they run: the supervisor of processes does without.
  */
-import type { Config } from '@sluice/directory'
+import type { Config, ConfigSource } from '@sluice/directory'
 import type { Listening, Log } from '@sluice/runtime'
 
 export type Running = { listening: Listening[]; close: () => Promise<void> }
 
-type Start = (config: Config, options: { log: Log }) => Promise<Running>
+type Start = (config: Config, options: { log: Log; source: ConfigSource | null }) => Promise<Running>
 
 export type Service = {
   name: 'mailbox' | 'delivery-agent' | 'spooler' | 'ingress'

@@ -14,7 +14,7 @@ import type { Accept } from '@sluice/spool'
 import { createCertificate } from '@sluice/testkit'
 import { Registry } from 'prom-client'
 import { afterEach } from 'vitest'
-import type { IngressConfig, IngressDependencies, IngressDirectory, Limits, Resolved } from '../dependencies.ts'
+import type { ClassDirectory, IngressConfig, IngressDependencies, IngressDirectory, Limits, Resolved } from '../dependencies.ts'
 import { createIngress, type Ingress, type Listening } from '../ingress.ts'
 import { greetedClient, type RawClient } from './client.ts'
 
@@ -63,7 +63,10 @@ const resolve = (address: Mailbox): Resolved => {
 
 const aliased = (address: Mailbox) => (name: string) => ({ address: `${name}@sluice.test`, original: address.text })
 
-const createTestDirectory = (isTrusted: () => boolean): IngressDirectory => ({
+const NO_CLASSES: ClassDirectory = { classHeaders: () => null, classOf: () => '' }
+
+const createTestDirectory = (isTrusted: () => boolean, classes: ClassDirectory): IngressDirectory => ({
+  ...classes,
   isTrusted,
   authenticate: async (user, password) => (user === 'anna@sluice.test' && password === 'secret' ? user : null),
   resolve,
@@ -79,6 +82,7 @@ export type Options = {
   limits?: Partial<Limits>
   listener?: Partial<ListenerConfig>
   trusted?: boolean
+  classes?: ClassDirectory
   /** Make a certificate, and offer STARTTLS with it. */
   tls?: boolean
 }
@@ -159,7 +163,7 @@ export const startTestIngress = async (options: Options = {}): Promise<TestIngre
       ...options.config,
       limits: { ...LIMITS, ...options.limits },
     },
-    directory: createTestDirectory(() => parts.trusted),
+    directory: createTestDirectory(() => parts.trusted, options.classes ?? NO_CLASSES),
     contentStore: createTestStore(open, aborted, (piece) => parts.write(piece)),
     laneOf: () => 0,
     accept: (message) => parts.accept(message),
