@@ -1,8 +1,9 @@
 /**
  * The log: one JSON object per line on standard output, or one readable line on a terminal. `event` is for the steps of a
  * message's life, with the names that the figures use too. Callers pass facts in fields and never content or credentials;
- * fields whose names tell of credentials are blanked all the serialize.
+ * fields whose names tell of credentials are blanked all the same.
  */
+import { writeSync } from 'node:fs'
 import type { EventName } from '@sluice/contracts'
 import { type DestinationStream, pino } from 'pino'
 
@@ -22,8 +23,8 @@ export type Log = {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-const SECRETS = ['password', 'pass', 'secret', 'credentials', 'authorization']
-const REDACT = SECRETS.flatMap((name) => [name, `*.${name}`])
+const SECRETS: ReadonlySet<string> = new Set(['password', 'pass', 'secret', 'credentials', 'authorization'])
+const REDACTED = '[redacted]'
 
 /**
  * What may be told of an error: not its other properties, for libraries attach what they were sending, such as a failed
@@ -40,10 +41,28 @@ const describeError = (error: Error, depth = 0): Fields => {
   }
 }
 
-const describeErrors = (fields: Fields): Fields =>
-  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? describeError(value) : value]))
+const hideSecrets = (fields: object): object =>
+  Object.keys(fields).some((name) => SECRETS.has(name))
+    ? Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, SECRETS.has(name) ? REDACTED : value]))
+    : fields
 
-const serialize = (value: unknown): unknown => (value instanceof Error ? describeError(value) : value)
+const tellable = (name: string, value: unknown): unknown => {
+  if (SECRETS.has(name)) return REDACTED
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return value instanceof Error ? describeError(value) : hideSecrets(value)
+}
+
+/** The fields as they may be told: credentials blanked, here and one level below, and errors described. Mostly they are as they came. */
+const tellableFields = (fields: Fields): Fields => {
+  let told = fields
+  for (const name of Object.keys(fields)) {
+    const value = tellable(name, fields[name])
+    if (value === fields[name]) continue
+    if (told === fields) told = { ...fields }
+    told[name] = value
+  }
+  return told
+}
 
 type Line = { time: string; level: string; service: string; msg?: string; event?: string }
 
@@ -69,17 +88,50 @@ const terminal: DestinationStream = {
   },
 }
 
+/** Waits without the event loop, which is what a full pipe asks for. */
+const waitForReader = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+
+const writeAll = (text: string): void => {
+  for (let rest = Buffer.from(text); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      // Nobody reads the log any more: the mail goes on.
+      if (code !== 'EAGAIN') return
+      waitForReader()
+    }
+  }
+}
+
+/**
+ * The lines of one turn of the event loop are written with one system call, at its end. What a process says before it exits is
+ * written; of one that is killed, the lines of its last turn are lost.
+ */
+const standardOutput = (): DestinationStream => {
+  let held = ''
+  const flush = (): void => {
+    writeAll(held)
+    held = ''
+  }
+  process.on('exit', flush)
+  return {
+    write: (line) => {
+      if (held === '') setImmediate(flush)
+      held += line
+    },
+  }
+}
+
 /** @param options.destination where lines go; default: standard output, readable when that is a terminal */
 export const createLogger = (options: { level: LogLevel; service: string; destination?: DestinationStream }): Log => {
   const settings = {
     level: options.level,
     base: { service: options.service },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }), log: describeErrors },
-    serializers: { error: serialize, err: serialize },
-    redact: { paths: REDACT, censor: '[redacted]' },
+    formatters: { level: (label: string) => ({ level: label }), log: tellableFields },
   }
-  const destination = options.destination ?? (process.stdout.isTTY ? terminal : pino.destination({ dest: 1, sync: true }))
+  const destination = options.destination ?? (process.stdout.isTTY ? terminal : standardOutput())
   return wrap(pino(settings, destination))
 }
 
@@ -89,5 +141,5 @@ const wrap = (logger: pino.Logger): Log => ({
   info: (text, fields = {}) => logger.info(fields, text),
   warn: (text, fields = {}) => logger.warn(fields, text),
   error: (text, fields = {}) => logger.error(fields, text),
-  child: (fields) => wrap(logger.child(fields)),
+  child: (fields) => wrap(logger.child(tellableFields(fields))),
 })

@@ -7,6 +7,7 @@ import { Cluster, type ClusterOptions } from 'ioredis'
 import type { Log } from './log.ts'
 import type { RedisRole } from './redis.ts'
 import { type Address, formatAddress } from './units.ts'
+import { writeTogether } from './write-together.ts'
 
 /** A node that hangs answers no MOVED: so often the map of the cluster is looked at whatever happens. */
 const LOOK_AT_MAP_MS = 5000
@@ -28,6 +29,7 @@ const logOutages = (cluster: Cluster, name: string, log: Log): void => {
     away.add(node)
   })
   cluster.on('+node', (redis) => {
+    redis.on('connect', () => writeTogether(redis.stream))
     const node = formatAddress({ host: redis.options.host ?? '', port: redis.options.port ?? 0 })
     redis.on('ready', () => {
       if (away.delete(node)) log.info('a node of the redis cluster is back', { connection: name, node })

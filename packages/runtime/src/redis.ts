@@ -13,6 +13,7 @@ import { type Cluster, type CommonRedisOptions, Redis } from 'ioredis'
 import { createLogger, type Log } from './log.ts'
 import { connectCluster } from './redis-cluster.ts'
 import { type Address, formatAddress } from './units.ts'
+import { writeTogether } from './write-together.ts'
 
 export type RedisRole = 'write' | 'command' | 'worker'
 
@@ -128,6 +129,7 @@ export const connectRedis = (config: RedisConfig, options: { role: RedisRole; na
     return connectCluster(config.cluster ?? [], { role: options.role, name: options.name, log, redisOptions, retryStrategy })
   }
   const redis = connectOne(config, { ...common, retryStrategy })
+  redis.on('connect', () => writeTogether(redis.stream))
   logOutages(redis, options.name, log)
   return redis
 }
