@@ -9,6 +9,7 @@ const { root, run } = require('./run.cjs')
 
 const PNPM = '12'
 
+/** Path of pnpm, fetched into .tools the first time. */
 const ensurePnpm = async () => {
   const prefix = path.join(root, '.tools', 'pnpm')
   const pnpm = path.join(prefix, 'node_modules', 'pnpm', 'bin', 'pnpm.mjs')
@@ -39,4 +40,4 @@ const ensureWorkspace = async (node) => {
   fs.writeFileSync(stamp, wanted)
 }
 
-module.exports = { ensureWorkspace }
+module.exports = { ensurePnpm, ensureWorkspace }
