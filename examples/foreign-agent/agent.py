@@ -24,7 +24,7 @@ NO_REPORT = ('', '')
 
 def now(): return int(time.time() * 1000)
 def log(event, **fields): print(json.dumps({'event': event, **fields}), flush=True)
-def lane_of(destination): return 'sluice{%02d}' % (zlib.crc32(destination.encode()) % given.lanes)
+def lane_of(destination): return 'sluice{%02d}' % (zlib.crc32((destination.rpartition('/')[0] or destination).encode()) % given.lanes)
 
 # ---- The scripts
 redis = Redis(given.redis)
