@@ -92,7 +92,9 @@ describe('what may come twice', () => {
 
   it('was active when its agent was killed', () => {
     const verdict = judged({ all: twice, said, done: [kill(1011, ['A1'])] })
-    expect([verdict.doubled.get('agent killed'), verdict.inTransmission, ...faults(verdict)]).toEqual([1, 1, 0, 0, 0])
+    expect([verdict.doubled.get('agent killed'), verdict.inTransmission.get('agent killed'), ...faults(verdict)]).toEqual([
+      1, 1, 0, 0, 0,
+    ])
   })
 
   it('is not excused by a kill after which it was active no more, nor by none', () => {
@@ -105,10 +107,17 @@ describe('what may come twice', () => {
     expect(faults(judged({ all: thrice, said, done: [kill(1011, ['A1'])] }))).toEqual([0, 1, 0])
   })
 
-  it('was in hand of an agent that was frozen for longer than a lock; a short freeze excuses nothing', () => {
-    expect(faults(judged({ all: twice, said, done: [freeze(1011, 18_000, ['A1'])] }))).toEqual([0, 0, 0])
-    expect(faults(judged({ all: twice, said, done: [freeze(1011, 3000, ['A1'])] }))).toEqual([0, 1, 0])
-    expect(faults(judged({ all: twice, said, done: [freeze(1011, 18_000, [])] }))).toEqual([0, 1, 0])
+  it('was in hand of an agent that was frozen for longer than a lock, and taken up by another; anything less excuses nothing', () => {
+    const recovered: typeof said = [...said, [17_000, 'recovery']]
+    const inHand = (from: number, to: number, active = ['A1']) => ({
+      all: twice,
+      said: recovered,
+      done: [freeze(from, to, active)],
+    })
+    expect(faults(judged(inHand(1011, 18_000)))).toEqual([0, 0, 0])
+    expect(faults(judged(inHand(1011, 3000)))).toEqual([0, 1, 0])
+    expect(faults(judged(inHand(1011, 18_000, [])))).toEqual([0, 1, 0])
+    expect(faults(judged({ ...inHand(1011, 18_000), said }))).toEqual([0, 1, 0])
   })
 
   it('bounced, and had arrived in transmission at a fault; without one it is a contradiction', () => {

@@ -33,8 +33,8 @@ export type Verdict = {
   unexplained: Finding[]
   /** Broken content, what was refused and came all the same, what nobody sent. */
   wrong: Finding[]
-  /** Arrivals that were in transmission at a fault: what might have been doubled. */
-  inTransmission: number
+  /** Arrivals that were in transmission at a fault, by cause: what might have been doubled. */
+  inTransmission: Map<Cause, number>
 }
 
 export type Evidence = {
@@ -82,11 +82,13 @@ const createFates = ({ arrivals, book, left }: Evidence) => {
   return { came, fateOf, isBounced: (id: string, address: string) => failed.has(keyOf(id, address)) }
 }
 
+const count = (counts: Map<Cause, number>, cause: Cause): void => void counts.set(cause, (counts.get(cause) ?? 0) + 1)
+
 const emptyVerdict = (ledger: readonly Entry[]): Verdict => {
-  const count = (fate: Entry['fate']): number => ledger.filter((entry) => entry.fate === fate).length
-  const counts = { accepted: count('accepted'), refused: count('refused'), unknown: count('unknown') }
-  const none = { recipients: 0, delivered: 0, bounced: 0, notices: 0, untold: 0, stored: 0, queued: 0, inTransmission: 0 }
-  return { ...counts, ...none, lost: [], doubled: new Map(), unexplained: [], wrong: [] }
+  const of = (fate: Entry['fate']): number => ledger.filter((entry) => entry.fate === fate).length
+  const counts = { accepted: of('accepted'), refused: of('refused'), unknown: of('unknown') }
+  const none = { recipients: 0, delivered: 0, bounced: 0, notices: 0, untold: 0, stored: 0, queued: 0 }
+  return { ...counts, ...none, lost: [], doubled: new Map(), inTransmission: new Map(), unexplained: [], wrong: [] }
 }
 
 export const judge = (evidence: Evidence): Verdict => {
@@ -113,9 +115,9 @@ export const judge = (evidence: Evidence): Verdict => {
     const [first] = list
     if (first === undefined) return
     const causes = list.flatMap((arrival) => inTransmission(arrival) ?? [])
-    verdict.inTransmission += causes.length
+    for (const cause of causes) count(verdict.inTransmission, cause)
     const surplus = list.length - (isBounced(first.id, first.address) ? 0 : 1)
-    for (const cause of causes.slice(0, surplus)) verdict.doubled.set(cause, (verdict.doubled.get(cause) ?? 0) + 1)
+    for (const cause of causes.slice(0, surplus)) count(verdict.doubled, cause)
     const { id, n, address } = first
     const problem = `${list.length} times${isBounced(id, address) ? ', and bounced' : ''}; ${causes.length} in transmission at a fault`
     if (surplus > causes.length) verdict.unexplained.push({ id, n, address, problem, arrivals: list })

@@ -55,9 +55,11 @@ const faultRows = (done: readonly Done[]): (string | number)[][] => {
   return names.map((name) => [name, ...COLUMNS.map((column) => count(name, column) || '')])
 }
 
+const sumOf = (counts: Map<string, number>): number => [...counts.values()].reduce((sum, count) => sum + count, 0)
+const causesOf = (counts: Map<string, number>): string =>
+  counts.size === 0 ? '' : ` (${[...counts].map(([cause, count]) => `${cause}: ${count}`).join(', ')})`
+
 const accountRows = ({ verdict, settled, faultsTookMs, ownEnds }: Outcome): (string | number)[][] => {
-  const doubled = [...verdict.doubled.values()].reduce((sum, count) => sum + count, 0)
-  const causes = [...verdict.doubled].map(([cause, count]) => `${cause}: ${count}`).join(', ')
   return [
     ['messages that got a 250', verdict.accepted],
     ['refused', verdict.refused],
@@ -70,8 +72,8 @@ const accountRows = ({ verdict, settled, faultsTookMs, ownEnds }: Outcome): (str
     ['… still in the spool', verdict.queued],
     ['notices', verdict.notices],
     ['set aside (poison, outcome unknown), tried again by the verb', settled.parked.length],
-    ['in transmission at a fault', verdict.inTransmission],
-    [`doubled, all of them in transmission at a fault${causes === '' ? '' : ` (${causes})`}`, doubled],
+    [`in transmission at a fault${causesOf(verdict.inTransmission)}`, sumOf(verdict.inTransmission)],
+    [`of these, doubled${causesOf(verdict.doubled)}`, sumOf(verdict.doubled)],
     ['**doubled without such a fault**', `**${verdict.unexplained.length}**`],
     ['**lost**', `**${verdict.lost.length}**`],
     ['**broken, misdirected, or delivered after a refusal**', `**${verdict.wrong.length}**`],

@@ -2,8 +2,8 @@
  * Which arrivals were in transmission when a fault came: the far end had the mail whole, and the gateway had no chance to learn or to
  * record it. Only these may come once more. Four faults can do that, each to what was in hand of an agent at that moment:
  *   death     kill −9 of the agent, and the task was still active in the spool afterwards
- *   away      the agent was without Redis, or frozen, long enough for a lock to lapse, with the task in hand; outages that follow
- *             each other closely count as one. Anything shorter excuses nothing
+ *   away      the agent was without Redis, or frozen, long enough for a lock to lapse, with the task in hand, and another run
+ *             took the task up; outages that follow each other closely count as one. Anything shorter excuses nothing
  *   cut       the line to the far end was cut, and the agent never read the reply
  *   far end   the far end itself dropped the connection after the dot, or the mailbox was killed or frozen after the rename
  */
@@ -70,6 +70,13 @@ const outagesOf = (done: readonly Done[], name: string): Outage[] => {
   return merged.filter(({ from, to }) => to - from >= LAPSES_AFTER_MS)
 }
 
+/** Another run found it in hand of one that had lost its lock. */
+const wasRecovered = (steps: readonly Step[], attempt: Attempt, hop: string): boolean =>
+  steps.some(
+    ({ event, at, destination }) =>
+      (event === 'recovery' || event === 'parked') && at >= attempt.from && hopOf(destination) === hop,
+  )
+
 /** In hand when it began, or taken in a moment between its parts. */
 const isInHand = (attempt: Attempt, id: string, outage: Outage): boolean =>
   attempt.from <= outage.to && (outage.active.has(id) ? attempt.to >= outage.from - ROUND_TRIP_MS : attempt.from >= outage.from)
@@ -94,12 +101,14 @@ export const createInTransmission = (done: readonly Done[], book: LogBook) => {
   /** Why this arrival may have been in vain; null: it was not in transmission at any fault. */
   return (arrival: Arrival): Cause | null => {
     if (isDroppedByName(arrival.address)) return 'far end dropped it'
-    const attempt = attemptOf(book.of(arrival.id), arrival)
+    const steps = book.of(arrival.id)
+    const attempt = attemptOf(steps, arrival)
     if (attempt === null) return null
     const death = deaths.find(({ life }) => life === attempt.by)
     if (death?.active.has(arrival.id) && arrival.at <= death.to + READ_ON_MS) return 'agent killed'
     const agent = attempt.by.split('#')[0] ?? ''
-    if (outagesFor(agent).some((outage) => isInHand(attempt, arrival.id, outage))) return 'locks lapsed'
+    const lapsed = outagesFor(agent).some((outage) => isInHand(attempt, arrival.id, outage))
+    if (lapsed && wasRecovered(steps, attempt, arrival.hop)) return 'locks lapsed'
     if (attempt.outcome === 'delivery') return null
     const during = (fault: Done): boolean => overlaps(attempt, fault)
     if (arrival.hop === 'local' && done.some((fault) => isMailboxFault(fault) && during(fault))) return 'mailbox killed or frozen'
