@@ -17,8 +17,10 @@ export type Entry = {
 export type Clients = {
   ledger: Entry[]
   count: (fate: Entry['fate']) => number
-  /** Ends the load; resolves when every reply that will come has come. */
-  stop: () => Promise<void>
+  /** Ends the load: no further mail is begun. */
+  leave: () => void
+  /** Resolves when every reply that will come has come. */
+  done: Promise<unknown>
 }
 
 const CLIENTS = 24
@@ -102,9 +104,9 @@ export const startClients = (options: { seed: number; rate: number; ports: reado
   return {
     ledger,
     count: (fate) => ledger.reduce((sum, entry) => sum + (entry.fate === fate ? 1 : 0), 0),
-    stop: async () => {
+    leave: () => {
       stopped = true
-      await all
     },
+    done: all,
   }
 }

@@ -1,5 +1,6 @@
 /** The config of the gateway. Each process reads its own copy: ports of its own, and lines of its own to what it talks to. */
 import { ACCOUNTS, ALIAS, OWN } from './mail.ts'
+import type { Shape } from './options.ts'
 
 export type Ports = {
   smtp: number
@@ -14,13 +15,14 @@ const route = (name: string, port: number, schedule: string): string =>
 /** Far ends whose mail waits for them; the others are given up soon, so that their notices come in time. */
 const PATIENT = /^far/
 
-export const configText = ({ smtp, lmtp, fars }: Ports): string => `
+export const configText = ({ smtp, lmtp, fars }: Ports, { lanes, store }: Shape): string => `
 hostname: mx.chaos.test
 trustedNetworks: [127.0.0.1/32]
 listeners: [{ name: smtp, listen: "127.0.0.1:${smtp}" }]
 mailbox: { listen: "127.0.0.1:${lmtp}" }
 http: { ports: { ingress: 0, spooler: 0, delivery-agent: 0, mailbox: 0 } }
-content: { minFree: 1MiB }
+redis: { lanes: ${lanes} }
+content: { store: ${store}, minFree: 1MiB }
 history: { keep: 1h, max: 20000 }
 shutdownGrace: 10s
 domains: [{ name: ${OWN}, route: local, aliases: { ${ALIAS.address.split('@')[0]}: [${ALIAS.members.join(', ')}] } }]

@@ -25,11 +25,14 @@ const MOST_PATIENCE = 3
 const NOBODY: ReadonlySet<string> = new Set()
 
 /** IDs of all tasks in hand of a session, of whichever agent. Waits for Redis. */
-const activeTasks = async ({ redis }: Gateway): Promise<ReadonlySet<string>> => {
-  const lane = lanePrefix(0)
-  const names = await redis.smembers(`${lane}:destinations`)
-  const lists = await Promise.all(names.map((name) => redis.lrange(`${lane}:${name}:active`, 0, -1)))
-  return new Set(lists.flat())
+const activeTasks = async ({ redis, lanes }: Gateway): Promise<ReadonlySet<string>> => {
+  const activeIn = async (lane: string): Promise<string[]> => {
+    const names = await redis.smembers(`${lane}:destinations`)
+    const lists = await Promise.all(names.map((name) => redis.lrange(`${lane}:${name}:active`, 0, -1)))
+    return lists.flat()
+  }
+  const all = await Promise.all(Array.from({ length: lanes }, (_, lane) => activeIn(lanePrefix(lane))))
+  return new Set(all.flat())
 }
 
 export type Faults = {

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis'
 import { configText } from './config.ts'
 import { type Disk, makeDisk } from './disk.ts'
 import { type Line, startLine } from './line.ts'
+import type { Shape } from './options.ts'
 import { PROCESSES, type ProcessName } from './plan.ts'
 import { createProcess, type Process } from './process.ts'
 
@@ -28,6 +29,7 @@ export type Gateway = {
   disk: Disk
   /** A connection of our own, which no fault cuts but the end of Redis itself. */
   redis: Redis
+  lanes: number
   stop: () => Promise<string[]>
 }
 
@@ -35,6 +37,7 @@ export type GatewayOptions = {
   folder: string
   /** Ports of the far ends, by the name of their route. */
   fars: Record<string, number>
+  shape: Shape
   onLine: (life: string, line: string) => void
 }
 
@@ -75,7 +78,7 @@ const stopAll = async (processes: readonly Process[]): Promise<string[]> => {
   return late
 }
 
-export const startGateway = async ({ folder, fars, onLine }: GatewayOptions): Promise<Gateway> => {
+export const startGateway = async ({ folder, fars, shape, onLine }: GatewayOptions): Promise<Gateway> => {
   const logs = join(folder, 'logs')
   await mkdir(logs, { recursive: true })
   const disk = await makeDisk(join(folder, 'redis'))
@@ -95,7 +98,7 @@ export const startGateway = async ({ folder, fars, onLine }: GatewayOptions): Pr
     farLines.set(name, lines)
     const { mailbox = lmtp!, ...others } = { ...fars, ...portsOf(lines) }
     const config = join(folder, `${name}.yaml`)
-    await writeFile(config, configText({ smtp: smtpPorts[number] ?? 0, lmtp: mailbox, fars: others }))
+    await writeFile(config, configText({ smtp: smtpPorts[number] ?? 0, lmtp: mailbox, fars: others }, shape))
     const env = { ...process.env, SLUICE_CONFIG: config, SLUICE_REDIS_URL: `redis://127.0.0.1:${line.port}`, SLUICE_DATA: folder }
     const compiled = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'compile') }
     const args = [...NODE_FLAGS, join(ROOT, 'services', service, 'src', 'main.ts')]
@@ -112,6 +115,7 @@ export const startGateway = async ({ folder, fars, onLine }: GatewayOptions): Pr
     smtpPorts,
     disk,
     redis,
+    lanes: shape.lanes,
     stop: async () => {
       const late = await stopAll(all.toReversed())
       redis.disconnect()

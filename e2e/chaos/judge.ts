@@ -82,6 +82,8 @@ const createFates = ({ arrivals, book, left }: Evidence) => {
   return { came, fateOf, isBounced: (id: string, address: string) => failed.has(keyOf(id, address)) }
 }
 
+type Fates = ReturnType<typeof createFates>
+
 const count = (counts: Map<Cause, number>, cause: Cause): void => void counts.set(cause, (counts.get(cause) ?? 0) + 1)
 
 const emptyVerdict = (ledger: readonly Entry[]): Verdict => {
@@ -91,41 +93,41 @@ const emptyVerdict = (ledger: readonly Entry[]): Verdict => {
   return { ...counts, ...none, lost: [], doubled: new Map(), inTransmission: new Map(), unexplained: [], wrong: [] }
 }
 
-export const judge = (evidence: Evidence): Verdict => {
-  const { seed, ledger, arrivals, book, inTransmission } = evidence
-  const verdict = emptyVerdict(ledger)
-  const { came, fateOf, isBounced } = createFates(evidence)
-  const entries = new Map(ledger.map((entry) => [entry.n, entry]))
-  const whole = new Set<string>()
-
-  /** Every recipient of one that is stored, whether its client knows it or not. */
-  const account = (id: string, n: number, counts: boolean): void => {
-    const mail = mailOf(seed, n)
-    whole.add(id)
-    for (const address of mail.reaches) {
-      const fate = fateOf(id, address, mail.from)
-      if (fate === 'lost') verdict.lost.push({ id, n, address, problem: 'neither delivered nor bounced', arrivals: [] })
-      else if (counts) verdict[fate]++
-      if (counts) verdict.recipients++
-    }
+/** Every recipient of one that is stored, whether its client knows it or not. */
+const accountOf = (verdict: Verdict, evidence: Evidence, fates: Fates) => (id: string, n: number, counts: boolean) => {
+  const mail = mailOf(evidence.seed, n)
+  for (const address of mail.reaches) {
+    const fate = fates.fateOf(id, address, mail.from)
+    if (fate === 'lost') verdict.lost.push({ id, n, address, problem: 'neither delivered nor bounced', arrivals: [] })
+    else if (counts) verdict[fate]++
+    if (counts) verdict.recipients++
   }
+}
+
+/** All arrivals of one message at one recipient. */
+const weigh = (verdict: Verdict, { inTransmission }: Evidence, fates: Fates, list: Arrival[]): void => {
+  const { id, n, address } = list[0]!
+  const bounced = fates.isBounced(id, address)
+  const causes = list.flatMap((arrival) => inTransmission(arrival) ?? [])
+  for (const cause of causes) count(verdict.inTransmission, cause)
+  const surplus = list.length - (bounced ? 0 : 1)
+  for (const cause of causes.slice(0, surplus)) count(verdict.doubled, cause)
+  const problem = `${list.length} times${bounced ? ', and bounced' : ''}; ${causes.length} in transmission at a fault`
+  if (surplus > causes.length) verdict.unexplained.push({ id, n, address, problem, arrivals: list })
+}
+
+export const judge = (evidence: Evidence): Verdict => {
+  const { seed, ledger, arrivals, book } = evidence
+  const verdict = emptyVerdict(ledger)
+  const fates = createFates(evidence)
+  const account = accountOf(verdict, evidence, fates)
+  const entries = new Map(ledger.map((entry) => [entry.n, entry]))
+  const stored = new Set<string>()
   for (const { id, n, fate } of ledger) if (fate === 'accepted' && id !== null) account(id, n, true)
 
-  const weigh = (list: Arrival[]): void => {
-    const [first] = list
-    if (first === undefined) return
-    const causes = list.flatMap((arrival) => inTransmission(arrival) ?? [])
-    for (const cause of causes) count(verdict.inTransmission, cause)
-    const surplus = list.length - (isBounced(first.id, first.address) ? 0 : 1)
-    for (const cause of causes.slice(0, surplus)) count(verdict.doubled, cause)
-    const { id, n, address } = first
-    const problem = `${list.length} times${isBounced(id, address) ? ', and bounced' : ''}; ${causes.length} in transmission at a fault`
-    if (surplus > causes.length) verdict.unexplained.push({ id, n, address, problem, arrivals: list })
-  }
-  const check = ({ id, n, address, intact, ...rest }: Arrival): void => {
-    const complain = (problem: string): void => {
-      verdict.wrong.push({ id, n, address, problem, arrivals: [{ id, n, address, intact, ...rest }] })
-    }
+  const check = (arrival: Arrival): void => {
+    const { id, n, address, intact } = arrival
+    const complain = (problem: string): void => void verdict.wrong.push({ id, n, address, problem, arrivals: [arrival] })
     if (!intact) complain('its content is not what was sent')
     if (n === null) return
     const entry = entries.get(n)
@@ -134,15 +136,17 @@ export const judge = (evidence: Evidence): Verdict => {
       return
     }
     if (!mailOf(seed, n).reaches.includes(address)) complain('it was not for this recipient')
-    if (entry.fate === 'accepted' || whole.has(id)) return
+    if (entry.fate === 'accepted' && entry.id !== id) complain(`its client was told another ID: ${entry.id}`)
+    if (entry.fate === 'accepted' || stored.has(id)) return
     if (entry.fate === 'refused' && !book.of(id).some(({ event }) => event === 'duplicate-suspected'))
       complain(`it was refused: ${entry.reply}`)
     // R-250: what is stored is stored for all its recipients.
-    verdict.stored++
+    stored.add(id)
     account(id, n, false)
   }
   for (const arrival of arrivals.all) check(arrival)
-  for (const list of came.values()) weigh(list)
+  for (const list of fates.came.values()) weigh(verdict, evidence, fates, list)
+  verdict.stored = stored.size
   verdict.notices = new Set(arrivals.all.flatMap(({ id, n }) => (n === null ? [id] : []))).size
   for (const problem of arrivals.strange) verdict.wrong.push({ id: null, n: null, address: '', problem, arrivals: [] })
   return verdict

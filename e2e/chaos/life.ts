@@ -29,12 +29,19 @@ const faultsAround = (done: readonly Done[], times: readonly number[]): string[]
     .filter(({ from, to }) => times.some((at) => from <= at + AROUND_MS && to >= at - AROUND_MS))
     .map(({ life, fault, from, to, note }) => `${clock(from)}–${clock(to)} ${life} ${JSON.stringify(fault)} ${note}`)
 
-export type LifeOptions = { seed: number; logs: string; redis: Redis; done: readonly Done[]; ledger: readonly Entry[] }
+export type LifeOptions = {
+  seed: number
+  logs: string
+  redis: Redis
+  lanes: number
+  done: readonly Done[]
+  ledger: readonly Entry[]
+}
 
-export const lifeOf = async (finding: Finding, { seed, logs, redis, done, ledger }: LifeOptions): Promise<string> => {
+export const lifeOf = async (finding: Finding, { seed, logs, redis, lanes, done, ledger }: LifeOptions): Promise<string> => {
   const { id, n, address, problem, arrivals } = finding
   const entry = ledger.find((each) => each.n === n)
-  const trace = id === null ? null : await createTrace({ redis, lanes: 1 })(id)
+  const trace = id === null ? null : await createTrace({ redis, lanes })(id)
   const times = [...arrivals.map(({ at }) => at), ...(entry === undefined ? [] : [entry.at])]
   const indent = (lines: readonly string[]): string[] => lines.map((line) => `    ${line}`)
   return [

@@ -17,7 +17,7 @@ import { createLogBook } from './log-book.ts'
 import { ACCOUNTS } from './mail.ts'
 import { HELP, type Options, readOptions } from './options.ts'
 import { planOf } from './plan.ts'
-import { type Outcome, report, writeReport } from './report.ts'
+import { report, writeReport } from './report.ts'
 import { settle } from './settle.ts'
 import { createInTransmission } from './transmission.ts'
 
@@ -35,63 +35,85 @@ const say = (startedAt: number, text: string): void => {
   console.log(`${String(seconds).padStart(4)} s  ${text}`)
 }
 
-/** Load and faults, then quiet, then the verdict. */
-const play = async (options: Options, folder: string, signal: AbortSignal): Promise<boolean> => {
-  const { seed, kills, faultsMs, rate } = options
+/** Rejects then; never resolves. */
+const untilStopped = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+
+type Stage = Awaited<ReturnType<typeof setUp>>
+
+const setUp = async ({ shape }: Options, folder: string) => {
   const arrivals = createArrivals()
   const book = createLogBook()
   const farEnds = await startFarEnds(arrivals)
-  const gateway = await startGateway({ folder, fars: farEnds.ports, onLine: book.onLine })
+  const gateway = await startGateway({ folder, fars: farEnds.ports, shape, onLine: book.onLine })
+  return { folder, arrivals, book, farEnds, gateway }
+}
+
+/** Load and faults, then quiet. */
+const play = async (options: Options, { arrivals, farEnds, gateway }: Stage, signal: AbortSignal) => {
+  const { seed, kills, faultsMs, rate } = options
   const startedAt = Date.now()
-  let teller: NodeJS.Timeout | undefined
+  await bringUp(gateway)
+  const faults = createFaults(gateway, farEnds, planOf(seed, kills, faultsMs), signal)
+  const clients = startClients({ seed, rate, ports: gateway.smtpPorts })
+  let toldAt = Date.now()
+  const tell = (waiting?: number): void => {
+    if (Date.now() - toldAt < TELL_EVERY_MS) return
+    toldAt = Date.now()
+    const { done } = faults
+    const counts = (['accepted', 'refused', 'unknown'] as const).map((fate) => `${clients.count(fate)} ${fate}`).join(', ')
+    const left = waiting === undefined ? '' : `, ${waiting} waiting`
+    say(startedAt, `${faults.kills()} kills of ${done.length} faults; ${counts}; ${arrivals.all.length} arrivals${left}`)
+  }
+  const teller = setInterval(() => tell(), 500)
   try {
-    await bringUp(gateway)
-    const faults = createFaults(gateway, farEnds, planOf(seed, kills, faultsMs), signal)
-    const clients = startClients({ seed, rate, ports: gateway.smtpPorts })
-    const tell = (waiting?: number): void => {
-      const { done } = faults
-      const counts = (['accepted', 'refused', 'unknown'] as const).map((fate) => `${clients.count(fate)} ${fate}`).join(', ')
-      const left = waiting === undefined ? '' : `, ${waiting} waiting`
-      say(startedAt, `${faults.kills()} kills of ${done.length} faults; ${counts}; ${arrivals.all.length} arrivals${left}`)
-    }
-    teller = setInterval(tell, TELL_EVERY_MS)
-    await faults.run()
-    const faultsTookMs = Date.now() - startedAt
-    await clients.stop()
-    clearInterval(teller)
-    signal.throwIfAborted()
-    let toldAt = 0
-    const settled = await settle(gateway.redis, signal, (waiting) => {
-      if (Date.now() - toldAt < TELL_EVERY_MS) return
-      toldAt = Date.now()
-      tell(waiting)
-    })
-    signal.throwIfAborted()
-    farEnds.collect()
-    await readMaildirs(arrivals, join(folder, 'mail'), ACCOUNTS)
-    const { ledger } = clients
-    const inTransmission = createInTransmission(faults.done, book)
-    const verdict = judge({ seed, ledger, arrivals, book, inTransmission, left: settled.left })
-    const ownEnds = gateway.processes.flatMap((each) => each.ownEnds)
-    const outcome: Outcome = { options, done: faults.done, verdict, settled, faultsTookMs, ownEnds }
-    const findings = [...verdict.lost, ...verdict.unexplained, ...verdict.wrong]
-    const lives = { seed, logs: join(folder, 'logs'), redis: gateway.redis, done: faults.done, ledger }
-    for (const [i, finding] of findings.entries()) {
-      const { n, id, problem } = finding
-      console.log(i < MOST_LIVES ? `\n${await lifeOf(finding, lives)}` : `mail ${n}, ${id}: ${problem}`)
-    }
-    for (const { id, destination, reason, explained } of settled.parked) {
-      console.log(`set aside${explained ? '' : ', NOT EXPLAINED'}: ${id} for ${destination}: ${reason}`)
-    }
-    for (const end of ownEnds) console.log(`ended by itself: ${end}`)
-    const text = report(outcome)
-    console.log(`\n${text}\n`)
-    if (options.write) await writeReport(text, options.size)
-    return isGood(verdict) && settled.isQuiet && settled.parked.every(({ explained }) => explained)
+    await Promise.race([faults.run(), untilStopped(signal)])
   } finally {
     clearInterval(teller)
-    for (const late of await gateway.stop()) console.log(`did not end in time: ${late}`)
-    await farEnds.stop()
+    clients.leave()
+  }
+  const faultsTookMs = Date.now() - startedAt
+  await clients.done
+  const settled = await settle(gateway, signal, tell)
+  signal.throwIfAborted()
+  return { done: faults.done, ledger: clients.ledger, faultsTookMs, settled }
+}
+type Played = Awaited<ReturnType<typeof play>>
+
+/** Makes the account, and tells what there is to tell. @returns whether it holds */
+const conclude = async (options: Options, stage: Stage, { done, ledger, faultsTookMs, settled }: Played): Promise<boolean> => {
+  const { folder, arrivals, book, farEnds, gateway } = stage
+  const { seed } = options
+  farEnds.collect()
+  await readMaildirs(arrivals, join(folder, 'mail'), ACCOUNTS)
+  const inTransmission = createInTransmission(done, book)
+  const verdict = judge({ seed, ledger, arrivals, book, inTransmission, left: settled.left })
+  const ownEnds = gateway.processes.flatMap((each) => each.ownEnds)
+  const { redis, lanes } = gateway
+  const lives = { seed, logs: join(folder, 'logs'), redis, lanes, done, ledger }
+  for (const [i, finding] of [...verdict.lost, ...verdict.unexplained, ...verdict.wrong].entries()) {
+    const { n, id, problem } = finding
+    console.log(i < MOST_LIVES ? `\n${await lifeOf(finding, lives)}` : `mail ${n}, ${id}: ${problem}`)
+  }
+  for (const { id, destination, reason, explained } of settled.parked) {
+    console.log(`set aside${explained ? '' : ', NOT EXPLAINED'}: ${id} for ${destination}: ${reason}`)
+  }
+  for (const end of ownEnds) console.log(`ended by itself: ${end}`)
+  if (!settled.isQuiet) console.log('The spool did NOT settle in time.')
+  const text = report({ options, done, verdict, settled, faultsTookMs, ownEnds })
+  console.log(`\n${text}\n`)
+  const holds = isGood(verdict) && settled.isQuiet && settled.parked.every(({ explained }) => explained)
+  if (options.write && holds) await writeReport(text, options.size)
+  return holds
+}
+
+const run = async (options: Options, folder: string, signal: AbortSignal): Promise<boolean> => {
+  const stage = await setUp(options, folder)
+  try {
+    return await conclude(options, stage, await play(options, stage, signal))
+  } finally {
+    for (const late of await stage.gateway.stop()) console.log(`did not end in time: ${late}`)
+    await stage.farEnds.stop()
   }
 }
 
@@ -104,10 +126,13 @@ const main = async (): Promise<number> => {
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort(new Error(`stopped by ${name}`)))
   const folder = await mkdtemp(join(tmpdir(), 'sluice-chaos-'))
-  console.log(`seed ${options.seed}, ${options.kills} kills, ${options.rate} messages/s, in ${folder}`)
+  const { seed, kills, rate, shape } = options
+  console.log(
+    `seed ${seed}, ${kills} kills, ${rate} messages/s, ${shape.lanes} lanes, large contents in ${shape.store}, in ${folder}`,
+  )
   let isGreen = false
   try {
-    isGreen = await play(options, folder, stop.signal)
+    isGreen = await run(options, folder, stop.signal)
     console.log(isGreen ? 'Nothing was lost, and nothing doubled but what was in transmission.' : 'The account does NOT hold.')
   } finally {
     if (isGreen && !options.keep) await rm(folder, { recursive: true, force: true })

@@ -32,7 +32,7 @@ export type Process = {
   start: () => void
   freeze: () => void
   resume: () => void
-  /** SIGTERM, and SIGKILL when it is late; whether it ended by itself. */
+  /** For good: SIGTERM, and SIGKILL when it is late; whether it ended by itself. */
   stop: (withinMs: number) => Promise<boolean>
   /** Ends that nobody asked for: exit code or signal. */
   ownEnds: string[]
@@ -49,11 +49,12 @@ export const createProcess = (spec: ProcessSpec): Process => {
   let lives = 0
   let isUp = false
   let isWanted = false
+  let isOver = false
   const life = (): string => `${spec.name}#${lives}`
 
   const start = (): void => {
+    if (child !== null || isOver) return
     isWanted = true
-    if (child !== null) return
     lives++
     isUp = false
     const own = life()
@@ -110,6 +111,7 @@ export const createProcess = (spec: ProcessSpec): Process => {
     freeze: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     stop: async (withinMs) => {
+      isOver = true
       isWanted = false
       const own = child
       if (own === null) return true

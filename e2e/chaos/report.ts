@@ -88,11 +88,12 @@ const commandOf = ({ options }: Outcome): string => {
 }
 
 export const report = (outcome: Outcome): string => {
-  const { done } = outcome
+  const { done, options } = outcome
+  const { shape } = options
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node.js ${process.versions.node}`
   const kills = done.filter(({ fault }) => fault.kind === 'kill').length
   return [
-    `\`${commandOf(outcome)}\`, ${new Date().toISOString().slice(0, 10)}, ${machine}: ${done.length} faults, ${kills} of them kills.`,
+    `\`${commandOf(outcome)}\` (${shape.lanes} ${shape.lanes === 1 ? 'lane' : 'lanes'}, large contents in ${shape.store}), ${new Date().toISOString().slice(0, 10)}, ${machine}: ${done.length} faults, ${kills} of them kills.`,
     '',
     ...table(['fault', ...COLUMNS], faultRows(done)),
     '',

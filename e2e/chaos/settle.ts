@@ -1,10 +1,13 @@
 /** After the last fault: waits until nothing is left in the spool but what was set aside, and then tries that once more by the verb. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { laneOf, lanePrefix } from '@sluice/contracts'
 import { createTrace, createVerbs, type DestinationState } from '@sluice/spool'
 import type { Redis } from 'ioredis'
 
 /** Tasks that were in hand of so many dying agents, or whose outcome nobody knows: set aside on purpose, and whole. */
 const EXPLAINED = /died \d+ times in a row|is not known/
+
+type Spool = { redis: Redis; lanes: number }
 
 export type Parked = { id: string; destination: string; reason: string; explained: boolean }
 
@@ -22,19 +25,19 @@ const LIMIT_MS = 300_000
 /** A site that failed too often is left alone for up to half an hour; beyond this the postmaster asks for it at once. */
 const PATIENCE_MS = 15_000
 
-const inSpool = async (redis: Redis, states: readonly DestinationState[]): Promise<string[]> => {
-  const lane = 'sluice{00}'
+const inSpool = async ({ redis, lanes }: Spool, states: readonly DestinationState[]): Promise<string[]> => {
   const ids: string[] = []
   for (const { destination } of states) {
-    const key = `${lane}:${destination}`
+    const key = `${lanePrefix(laneOf(destination, lanes))}:${destination}`
     ids.push(...(await redis.lrange(`${key}:wait`, 0, -1)), ...(await redis.lrange(`${key}:active`, 0, -1)))
     ids.push(...(await redis.zrange(`${key}:delayed`, '0', '-1')), ...(await redis.zrange(`${key}:failed`, '0', '-1')))
   }
   return ids
 }
 
-export const settle = async (redis: Redis, signal: AbortSignal, tell: (waiting: number) => void): Promise<Settled> => {
-  const options = { redis, lanes: 1, now: Date.now }
+export const settle = async (spool: Spool, signal: AbortSignal, tell: (waiting: number) => void): Promise<Settled> => {
+  const { redis, lanes } = spool
+  const options = { redis, lanes, now: Date.now }
   const verbs = createVerbs(options)
   const trace = createTrace(options)
   const startedAt = Date.now()
@@ -61,7 +64,8 @@ export const settle = async (redis: Redis, signal: AbortSignal, tell: (waiting: 
   }
   const parkedNow = async (): Promise<Parked[]> => {
     const found: Parked[] = []
-    for (const name of await redis.zrange('sluice{00}:parked', '0', '-1')) {
+    const lists = Array.from({ length: lanes }, (_, lane) => redis.zrange(`${lanePrefix(lane)}:parked`, '0', '-1'))
+    for (const name of (await Promise.all(lists)).flat()) {
       const [destination = '', id = ''] = name.split(' ')
       const task = (await trace(id))?.tasks.find((each) => each.destination === destination)
       const reason = task?.problem ?? 'nothing is known of it'
@@ -74,6 +78,6 @@ export const settle = async (redis: Redis, signal: AbortSignal, tell: (waiting: 
   const parked = await parkedNow()
   for (const { destination, id } of parked) await verbs.retry(destination, id)
   const isQuiet = await untilQuiet()
-  const left = new Set(await inSpool(redis, await verbs.queue()))
+  const left = new Set(await inSpool(spool, await verbs.queue()))
   return { parked, left, isQuiet, tookMs: Date.now() - startedAt }
 }
