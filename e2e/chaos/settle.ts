@@ -64,20 +64,24 @@ export const settle = async (spool: Spool, signal: AbortSignal, tell: (waiting: 
   }
   const parkedNow = async (): Promise<Parked[]> => {
     const found: Parked[] = []
-    const lists = Array.from({ length: lanes }, (_, lane) => redis.zrange(`${lanePrefix(lane)}:parked`, '0', '-1'))
-    for (const name of (await Promise.all(lists)).flat()) {
-      const [destination = '', id = ''] = name.split(' ')
-      const task = (await trace(id))?.tasks.find((each) => each.destination === destination)
-      const reason = task?.problem ?? 'nothing is known of it'
-      found.push({ id, destination, reason, explained: task?.task !== null && EXPLAINED.test(reason) })
+    for (const { destination, parked } of await verbs.queue()) {
+      const ids =
+        parked === 0 ? [] : await redis.zrange(`${lanePrefix(laneOf(destination, lanes))}:${destination}:failed`, '0', '-1')
+      for (const id of ids) {
+        const task = (await trace(id))?.tasks.find((each) => each.destination === destination)
+        const reason = task?.problem ?? 'nothing is known of it'
+        found.push({ id, destination, reason, explained: task?.task !== null && EXPLAINED.test(reason) })
+      }
     }
     return found
   }
 
+  const before = await parkedNow()
   await untilQuiet()
   const parked = await parkedNow()
   for (const { destination, id } of parked) await verbs.retry(destination, id)
   const isQuiet = await untilQuiet()
   const left = new Set(await inSpool(spool, await verbs.queue()))
-  return { parked, left, isQuiet, tookMs: Date.now() - startedAt }
+  const all = new Map([...before, ...parked].map((each) => [`${each.destination} ${each.id}`, each]))
+  return { parked: [...all.values()], left, isQuiet, tookMs: Date.now() - startedAt }
 }
