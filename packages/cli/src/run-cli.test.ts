@@ -67,7 +67,7 @@ describe('the command line', () => {
 describe('config check', () => {
   it('a right config is 0', async () => {
     const file = join(folder, 'right.yaml')
-    await writeFile(file, 'hostname: mx.example.org\n')
+    await writeFile(file, 'hostname: mx.example.org\nlisteners: [{ name: smtp, listen: 25 }]\n')
     expect(await sluice('config', 'check', file)).toMatchObject({ code: 0, out: `${file} is right\n` })
   })
 

@@ -4,8 +4,10 @@ import { resolve } from 'node:path'
 import { SPOOL_NAMES } from '@sluice/contracts'
 import { type Address, formatAddress, formatPath, type Problem, type YamlDocument } from '@sluice/runtime'
 import { accountKey } from './aliases.ts'
+import { certificateFindings } from './certificate-checks.ts'
 import { recipientsOf } from './config.ts'
 import { createDirectory } from './directory.ts'
+import { portFindings, portWarnings } from './port-checks.ts'
 import type { WrittenConfig } from './schema.ts'
 import { toNetwork } from './schema-parts.ts'
 import { type Finding, repeated, shapingFindings } from './shaping-checks.ts'
@@ -221,7 +223,9 @@ export const checkConfig = async (config: WrittenConfig, document: YamlDocument,
   const findings = [
     ...CHECKS.flatMap((check) => check(config)),
     ...shapingFindings(config, context.shippedRules),
+    ...portFindings(config),
     ...(await unreadable(config, context.baseDir)),
+    ...(await certificateFindings(config, context.baseDir)),
   ]
   return findings
     .map(({ path, message }) => ({ file: document.file, line: document.lineOf(path), key: formatPath(path), message }))
@@ -260,6 +264,8 @@ export const warningsOf = (config: WrittenConfig, hostname: string): string[] =>
     .filter(isBroad)
     .map((one) => `trustedNetworks: ${one} holds the Internet, or a large part of it; this is an open relay`),
   ...loops(config),
+  ...(config.listeners.length === 0 ? ['listeners: there are none; no mail can come in by SMTP'] : []),
+  ...portWarnings(config),
   ...(config.redis.cluster.length > 0 && config.redis.lanes === 1
     ? ['redis.lanes: 1; all mail lies on one shard of the cluster. 16 lanes use them all']
     : []),

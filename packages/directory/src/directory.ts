@@ -38,7 +38,9 @@ export type Directory = {
    * @param site the hosts behind it; null where they are not known, or for a route that names its hosts
    */
   shapingOf: (destination: Destination, site: Site | null) => Shaping | null
-  /** The same, and which policies said so. */
+  /** A class's weight; '' is the default class. */
+  shareOf: (cls: string) => number
+  /** As `shapingOf`, and which policies said so. */
   explain: (destination: Destination, site: Site | null) => Explained | null
   /** What a far end's reply asks for; null: nothing but what its code says. Costs next to nothing for what refuses nothing. */
   replyRuleOf: (refusal: Refusal) => ReplyRule | null
@@ -131,6 +133,7 @@ export const createDirectory = (config: DirectoryConfig, options: DirectoryOptio
     classOf: classes.classOf,
     classHeaders: () => classes.headers,
     shapingOf: (destination, site) => explain(destination, site)?.shaping ?? null,
+    shareOf: classes.shareOf,
     explain,
     replyRuleOf: (refusal) => matchReplyRule(replyRules, refusal),
     accountExists: (address) => account(address) !== null,

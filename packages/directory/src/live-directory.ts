@@ -25,6 +25,7 @@ export const createLiveDirectory = ({ version }: Pick<LiveConfig, 'version'>): D
     classOf: (facts) => newest().classOf(facts),
     classHeaders: () => newest().classHeaders(),
     shapingOf: (destination, site) => newest().shapingOf(destination, site),
+    shareOf: (cls) => newest().shareOf(cls),
     explain: (destination, site) => newest().explain(destination, site),
     replyRuleOf: (refusal) => newest().replyRuleOf(refusal),
     accountExists: (address) => newest().accountExists(address),

@@ -187,8 +187,9 @@ routes: [{ name: up, type: smtp, hosts: ["h:25"], tls: verified, auth: { user: u
   })
 
   it('R-banner: a hostname that is no full domain name is a warning', async () => {
-    expect((await loadText('hostname: box\n')).warnings).toEqual([expect.stringContaining('no full domain name')])
-    expect((await loadText('hostname: mx.own.test\n')).warnings).toEqual([])
+    const listeners = 'listeners: [{ name: in, listen: 2525 }]\n'
+    expect((await loadText(`hostname: box\n${listeners}`)).warnings).toEqual([expect.stringContaining('no full domain name')])
+    expect((await loadText(`hostname: mx.own.test\n${listeners}`)).warnings).toEqual([])
   })
 
   it.each(['0.0.0.0/0', '0.0.0.0/1', '::/0', '2000::/3', '::ffff:0:0/96'])(
@@ -200,7 +201,7 @@ routes: [{ name: up, type: smtp, hosts: ["h:25"], tls: verified, auth: { user: u
 
   it('R-relay: private networks are no reason to warn', async () => {
     const text =
-      'hostname: a.b\ntrustedNetworks: [10.0.0.0/8, "fc00::/7", "fe80::/10", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"]\n'
+      'hostname: a.b\nlisteners: [{ name: in, listen: 2525 }]\ntrustedNetworks: [10.0.0.0/8, "fc00::/7", "fe80::/10", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"]\n'
     expect((await loadText(text)).warnings).toEqual([])
   })
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname as machineName } from 'node:os'
 import { resolve } from 'node:path'
 import { ConfigError, loadYaml, validate, type YamlDocument } from '@sluice/runtime'
+import { certificateWarnings } from './certificate-checks.ts'
 import { checkConfig, warningsOf } from './checks.ts'
 import { baseDirOf, type Config, readSecret, resolveConfig } from './config.ts'
 import { DEFAULT_CONFIG } from './default-config.ts'
@@ -39,7 +40,10 @@ export const loadConfig = async (
   return resolveConfig(written, {
     baseDir,
     dataDir: resolve(options.dataDir ?? 'data'),
-    warnings: warningsOf(written, written.hostname ?? machineName()),
+    warnings: [
+      ...warningsOf(written, written.hostname ?? machineName()),
+      ...(await certificateWarnings(written, baseDir, Date.now())),
+    ],
     secret: readSecret(baseDir),
     shippedRules,
   })

@@ -16,7 +16,7 @@ describe('where the spool lies', () => {
 
   const load = async (redis: string) => {
     const file = join(folder, 'sluice.yaml')
-    await writeFile(file, `hostname: mx.a.test\nredis: ${redis}\n`)
+    await writeFile(file, `hostname: mx.a.test\nredis: ${redis}\nlisteners: [{ name: in, listen: 2525 }]\n`)
     return loadConfig(file, {})
   }
   const problemsOf = (redis: string): Promise<string[]> =>

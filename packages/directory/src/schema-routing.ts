@@ -1,6 +1,7 @@
 /** The sections that say who is here and where mail goes: domains, accounts, routes, schedules. */
 import { duration, percent, rate, size } from '@sluice/runtime'
 import { z } from 'zod'
+import { parseHash } from './passwords.ts'
 import { domainName, file, mailAddress, name, parsedText, routeHost, tlsMode, toDomain } from './schema-parts.ts'
 
 const aliasName = z.string().regex(/^[^\s@*]+$/u, { error: 'expected the part before the @; for all other names use catchAll' })
@@ -40,12 +41,13 @@ export const accountSchema = z
       .describe('A file with the password, or its scrypt hash. Without one nobody can log in.'),
     passwordHash: z
       .string()
-      .startsWith('$scrypt$', {
-        error: 'expected a scrypt hash, $scrypt$ln=14,r=8,p=1$…$…; a plain password belongs in passwordFile',
+      .refine((text) => parseHash(text) !== null, {
+        error:
+          'expected a scrypt hash, $scrypt$ln=14,r=8,p=1$…$…, as `sluice password hash` prints it; a plain password belongs in passwordFile',
       })
       .nullable()
       .default(null)
-      .describe('The scrypt hash of the password: `$scrypt$ln=14,r=8,p=1$salt$hash`.'),
+      .describe('The scrypt hash of the password, as `sluice password hash` prints it.'),
     quota: size()
       .nullable()
       .default(null)

@@ -1,5 +1,5 @@
 /** The sections that say how the services run: Redis, content, listeners, limits, delivery, figures. */
-import { address, duration, rate, size } from '@sluice/runtime'
+import { address, duration, rate, size, timerDuration } from '@sluice/runtime'
 import { z } from 'zod'
 import { file } from './schema-parts.ts'
 
@@ -50,8 +50,8 @@ export const limitsSchema = z
     noops: count().default(100).describe('NOOP, RSET, HELP, VRFY in one session that bring no mail forward, then 421.'),
     connections: count().default(1000).describe('Clients at once.'),
     connectionsPerClient: count().default(100).describe('Connections at once from one address.'),
-    idle: duration().prefault('5m').describe('Silence before a session ends with 421.'),
-    session: duration().prefault('1h').describe('The longest session.'),
+    idle: timerDuration().prefault('5m').describe('Silence before a session ends with 421.'),
+    session: timerDuration().prefault('1h').describe('The longest session.'),
     commandLine: size().prefault('2048').describe('The longest command line, in bytes.'),
   })
   .transform(({ size, idle, session, commandLine, ...rest }) => ({
@@ -64,15 +64,15 @@ export const limitsSchema = z
 
 const timeoutsSchema = z
   .strictObject({
-    connect: duration().prefault('30s').describe('To open the connection.'),
-    greeting: duration().prefault('5m').describe('For the banner.'),
-    ehlo: duration().prefault('5m').describe('For the reply to EHLO or LHLO.'),
-    tls: duration().prefault('1m').describe('For STARTTLS and the handshake.'),
-    mail: duration().prefault('5m').describe('For the reply to MAIL.'),
-    rcpt: duration().prefault('5m').describe('For the reply to RCPT.'),
-    data: duration().prefault('2m').describe('For the reply to DATA.'),
-    block: duration().prefault('3m').describe('For each block of content to be taken.'),
-    dot: duration().prefault('10m').describe('For the reply to the final dot.'),
+    connect: timerDuration().prefault('30s').describe('To open the connection.'),
+    greeting: timerDuration().prefault('5m').describe('For the banner.'),
+    ehlo: timerDuration().prefault('5m').describe('For the reply to EHLO or LHLO.'),
+    tls: timerDuration().prefault('1m').describe('For STARTTLS and the handshake.'),
+    mail: timerDuration().prefault('5m').describe('For the reply to MAIL.'),
+    rcpt: timerDuration().prefault('5m').describe('For the reply to RCPT.'),
+    data: timerDuration().prefault('2m').describe('For the reply to DATA.'),
+    block: timerDuration().prefault('3m').describe('For each block of content to be taken.'),
+    dot: timerDuration().prefault('10m').describe('For the reply to the final dot.'),
   })
   .transform((t) => ({
     connectMs: t.connect,
@@ -89,7 +89,7 @@ const timeoutsSchema = z
 export const deliverySchema = z
   .strictObject({
     sessions: count().default(50).describe('Conversations at once in one delivery-agent.'),
-    idleConnection: duration().prefault('2s').describe('How long an open connection is kept for the next message.'),
+    idleConnection: timerDuration().prefault('2s').describe('How long an open connection is kept for the next message.'),
     unknownOutcome: z
       .enum(['retry', 'hold'])
       .default('retry')
@@ -106,7 +106,7 @@ export const resolverSchema = z
       .default([])
       .describe('Name servers. Left out: those of the system.')
       .meta({ example: '["127.0.0.1:5353"]' }),
-    timeout: duration().prefault('5s').describe('For one answer.'),
+    timeout: timerDuration().prefault('5s').describe('For one answer.'),
   })
   .transform(({ timeout, ...rest }) => ({ ...rest, timeoutMs: timeout }))
 

@@ -2,9 +2,9 @@
  * The whole config as one zod schema, closed to unknown keys. It is the only description there is: types are inferred from
  * it and the reference page is generated from it. Durations, sizes and rates come out as numbers with the unit in the name.
  */
-import { duration } from '@sluice/runtime'
+import { duration, timerDuration } from '@sluice/runtime'
 import { z } from 'zod'
-import { name, network } from './schema-parts.ts'
+import { domainName, name, network } from './schema-parts.ts'
 import { redisSchema } from './schema-redis.ts'
 import { replyRuleSchema } from './schema-reply-rules.ts'
 import { accountSchema, domainSchema, routeSchema, scheduleSchema } from './schema-routing.ts'
@@ -24,9 +24,7 @@ import { classSchema, policySchema, share } from './schema-shaping.ts'
 
 export const configSchema = z
   .strictObject({
-    hostname: z
-      .string()
-      .min(1)
+    hostname: domainName()
       .nullable()
       .default(null)
       .describe(
@@ -113,7 +111,7 @@ export const configSchema = z
     history: historySchema.prefault({}).describe('What is remembered of messages that have left.'),
     mailbox: mailboxSchema.prefault({}).describe('The service that keeps local mail.'),
     http: httpSchema.prefault({}).describe('Figures and health of each service.'),
-    shutdownGrace: duration().prefault('30s').describe('What is in hand gets this long to finish after SIGTERM.'),
+    shutdownGrace: timerDuration().prefault('30s').describe('What is in hand gets this long to finish after SIGTERM.'),
     log: z
       .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.') })
       .prefault({})

@@ -8,7 +8,7 @@ export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, namesRedis, type RedisConfig, type RedisRole, redisFate, redisPlace } from './redis.ts'
 export { type Listening, type RunningService, runService } from './service.ts'
 export { connectService } from './service-redis.ts'
-export { address, duration, percent, rate, size } from './unit-schemas.ts'
+export { address, duration, percent, rate, size, timerDuration } from './unit-schemas.ts'
 export {
   type Address,
   formatAddress,

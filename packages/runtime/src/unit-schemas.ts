@@ -17,6 +17,11 @@ const parsed = <T>(type: string, parse: (text: string) => T | null, expected: st
 
 /** ms */
 export const duration = () => parsed('duration', parseDurationMs, 'a duration with its unit, such as 200ms, 30s, 5m, 2h or 1d')
+/** What setTimeout can wait for; beyond, it would end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** ms, of a time that a process waits for itself */
+export const timerDuration = () =>
+  duration().refine((ms) => ms <= LONGEST_TIMER_MS, { error: 'expected at most 24d: a longer time cannot be waited for' })
 /** bytes */
 export const size = () => parsed('size', parseSizeBytes, 'a size, such as 50KiB, 25MiB, 1GiB or a plain number of bytes')
 export const rate = () => parsed('rate', parseRate, 'a rate, such as 5/s, 100/min, 1000/h or 10000/d')
