@@ -21,6 +21,7 @@ export const EVENTS = [
   'suspend',
   'resume',
   'backoff',
+  'curb',
   'recovery',
   'store-failed',
   'duplicate-suspected',

@@ -9,7 +9,16 @@ export type Cause = 'account-gone' | 'refused' | 'unreachable' | 'given-up'
 
 export type Outcome =
   | { kind: 'delivered'; status: string; reply: Reply | null; relayed: boolean }
-  | { kind: 'deferred'; status: string; reason: string; reply: Reply | null; stage: Stage; unknown: boolean }
+  | {
+      kind: 'deferred'
+      status: string
+      reason: string
+      reply: Reply | null
+      stage: Stage
+      unknown: boolean
+      /** A reply rule says when to try again, ms from now, unless the schedule is sooner. */
+      retryMs?: number
+    }
   | { kind: 'bounced'; status: string; reason: string; reply: Reply | null; stage: Stage; cause: Cause }
 
 /** What an attempt said about the site: does the next session have reason to hope? */

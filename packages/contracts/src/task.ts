@@ -58,6 +58,8 @@ export const attemptSchema = z.object({
   stage: stageSchema,
   /** The far end's reply, or what happened, in words. */
   reply: z.string(),
+  /** A reply rule had the next one come sooner than the schedule: that one does not count against it. */
+  early: z.boolean().optional(),
 })
 export type Attempt = z.infer<typeof attemptSchema>
 

@@ -161,7 +161,9 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
     siteReason: async (session) => {
       const prefix = lanePrefix(session.lane)
       const site = await redis.hget(`${prefix}:grant:${session.destination}`, 'site')
-      return site === null ? null : await redis.hget(`${prefix}:site:${site}`, 'reason')
+      if (site === null) return null
+      const [reason, pauseReason] = await redis.hmget(`${prefix}:site:${site}`, 'reason', 'pauseReason')
+      return reason ?? pauseReason ?? null
     },
     transcript: async (session, id) => {
       const stored = await redis.getBuffer(`${lanePrefix(session.lane)}:${session.destination}:${id}:transcript`)

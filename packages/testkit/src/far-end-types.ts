@@ -64,6 +64,8 @@ export type FarEndMessage = {
 }
 
 export type FarEndConnection = {
+  /** Where it came from. */
+  remoteAddress: string
   openedAt: number
   closedAt: number | null
   /** Command lines as they came, in order, TLS or not; AUTH continuation lines too. */

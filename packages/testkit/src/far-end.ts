@@ -63,7 +63,8 @@ export const startFarEnd = async (given: FarEndOptions = {}): Promise<FarEnd> =>
 
   const onSocket = (socket: Socket): void => {
     const tls = given.tls === 'implicit'
-    const record: FarEndConnection = { openedAt: Date.now(), closedAt: null, commands: [], unfinished: null, tls }
+    const remoteAddress = socket.remoteAddress ?? ''
+    const record: FarEndConnection = { remoteAddress, openedAt: Date.now(), closedAt: null, commands: [], unfinished: null, tls }
     const index = connections.push(record) - 1
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))

@@ -3,6 +3,7 @@
  * until one talks (R-outcome). Every turn of the loop settles a recipient, uses up a host or gives up a used connection, so it ends.
  */
 import {
+  type Curb,
   type DeliveryReport,
   domainOf,
   type Outcome,
@@ -11,13 +12,13 @@ import {
   stageSchema,
   type Task,
 } from '@sluice/contracts'
-import type { Route } from '@sluice/directory'
 import { type Judgement, judge } from '@sluice/smtp'
 import { hasCode } from './answer.ts'
-import { type Connection, findConnection, newSearch, type Search } from './connections.ts'
+import { type Connection, findConnection, isSpent, newSearch, type Search } from './connections.ts'
 import { unfitFor } from './envelope-commands.ts'
 import { judgeTransaction } from './judge-transaction.ts'
 import { labelOf } from './open-client.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 import type { Shared } from './shared.ts'
 import { resetIfNeeded, runTransaction } from './transaction.ts'
 
@@ -27,7 +28,7 @@ export type AttemptParts = {
   signal: AbortSignal
   aboutToEnd: () => void
   destination: string
-  route: Route
+  route: ShapedRoute
   shared: Shared
   /** The conversation's connection: taken over from the last message and left for the next. */
   held: { connection: Connection | null }
@@ -44,6 +45,8 @@ type Attempt = AttemptParts & {
   /** The connection in use has settled a recipient: its host may be dialled once more for the rest. */
   hasSettled: boolean
   site: SiteReport
+  /** What a reply rule said of the site; the first one counts. */
+  curb: Curb | null
 }
 
 const MAX_TRANSCRIPT_LINES = 3_000
@@ -73,8 +76,9 @@ const dropConnection = (attempt: Attempt): void => {
 const obtain = async (attempt: Attempt): Promise<Connection | null> => {
   const { held, destination, route, shared, search, signal } = attempt
   if (held.connection !== null) {
-    await resetIfNeeded(held.connection.client)
-    if (!held.connection.client.isOpen) dropConnection(attempt)
+    const { connection } = held
+    await resetIfNeeded(connection.client)
+    if (!connection.client.isOpen || isSpent(connection)) dropConnection(attempt)
   }
   held.connection ??= await findConnection(destination, route, shared, search, signal)
   const { connection } = held
@@ -103,10 +107,11 @@ const transact = async (attempt: Attempt, connection: Connection): Promise<void>
     return
   }
   const { content, aboutToEnd } = attempt
+  client.transactions++
   const result = await runTransaction({ client, task, recipients: chosen, content, aboutToEnd })
   const isRelay = !client.isLmtp
   const setting = { host, dsnPassed: client.offers('DSN'), isRelay, ownMailbox: route.type === 'local' }
-  const judgements = judgeTransaction(result, recipients, setting)
+  const judgements = judgeTransaction(result, recipients, setting).map(search.ruled)
   if (hasCode(result.mail, 2) || judgements.some((judgement) => judgement.concerns === 'message')) attempt.site = { kind: 'ok' }
   record(attempt, chosen, judgements)
   // Whatever concerns the host ends this connection: the next turn takes another one.
@@ -161,24 +166,42 @@ const report = (attempt: Attempt): DeliveryReport => {
     outcomes,
     host: attempt.search.host,
     stage: stageOf(outcomes),
-    site: attempt.site,
+    site: siteReport(attempt),
     transcript: transcript.length > MAX_TRANSCRIPT_LINES ? transcript.slice(-MAX_TRANSCRIPT_LINES) : transcript,
     dsnPassed: client?.offers('DSN') ?? false,
     ...(tls === null ? {} : { tls }),
   }
 }
 
+/** What a rule said of the site comes with what the attempt said of it: one that refused us before any message has failed, too. */
+const siteReport = ({ site, curb }: Attempt): SiteReport =>
+  curb === null ? site : { kind: 'curb', ...curb, ...(site.kind === 'failed' ? { failed: true } : {}) }
+
+/** Reply rules look at every refusal of this attempt. */
+const rulesOf = ({ task, destination, route, shared }: AttemptParts, keep: (curb: Curb) => void): Search['ruled'] => {
+  const parts = { id: task.id, destination, route, told: new Set<string>() }
+  return (judged) => {
+    const { judgement, curb } = shared.applyRules(judged, parts)
+    if (curb !== null) keep(curb)
+    return judgement
+  }
+}
+
 export const runAttempt = async (parts: AttemptParts): Promise<DeliveryReport> => {
   const { task, held, signal } = parts
+  const keepCurb = (curb: Curb): void => {
+    attempt.curb ??= curb
+  }
   const attempt: Attempt = {
     ...parts,
-    search: newSearch(),
+    search: newSearch(rulesOf(parts, keepCurb)),
     outcomes: task.to.map(() => null),
     last: task.to.map(() => null),
     pending: task.to.map((_, i) => i),
     used: null,
     hasSettled: false,
     site: { kind: 'none' },
+    curb: null,
   }
   const stop = (): void => held.connection?.client.abandon('the delivery was interrupted')
   signal.addEventListener('abort', stop)

@@ -1,8 +1,11 @@
 /** The hosts that a route leads to, in the order in which to try them (R-route, R-mx). */
+
+import { isIP } from 'node:net'
 import { domainOf } from '@sluice/contracts'
 import type { Route } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 import { type Judgement, judge } from '@sluice/smtp'
+import type { ShapedRoute } from './shaped-route.ts'
 
 export type Candidate = {
   /** The host's name, for TLS and for reports. */
@@ -66,10 +69,23 @@ const fromRoute = async (route: Route, resolver: MxResolver, random: () => numbe
   return { kind: 'none', judgement: judge({ kind: 'lost', stage: 'resolve', host, what }), reason: `${host}: ${what}` }
 }
 
+/** A connection from an address of our own leads only to addresses of its family. */
+const reachableFrom = (source: string | null, found: Candidates): Candidates => {
+  if (source === null || found.kind === 'none') return found
+  const hosts = found.hosts.filter(({ address }) => isIP(address) === isIP(source))
+  if (hosts.length > 0) return { kind: 'hosts', hosts }
+  const host = found.hosts[0]?.name ?? ''
+  const what = `no address of the family of ${source}, from which policy has us connect`
+  return { kind: 'none', judgement: judge({ kind: 'lost', stage: 'resolve', host, what }), reason: `${host}: ${what}` }
+}
+
 /** @param destination its domain is looked up for MX routes */
-export const findCandidates = (
+export const findCandidates = async (
   destination: string,
-  route: Route,
+  route: ShapedRoute,
   parts: { resolver: MxResolver; random: () => number },
-): Promise<Candidates> =>
-  route.type === 'mx' ? fromMx(domainOf(destination), parts.resolver) : fromRoute(route, parts.resolver, parts.random)
+): Promise<Candidates> => {
+  const { resolver, random } = parts
+  const found = route.type === 'mx' ? fromMx(domainOf(destination), resolver) : fromRoute(route, resolver, random)
+  return reachableFrom(route.source, await found)
+}

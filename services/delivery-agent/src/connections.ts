@@ -2,10 +2,10 @@
  * Connections for one conversation: the one in use, idle ones from the pool, new ones to the route's hosts in turn. A connection
  * is in one pair of hands at a time. Every connection handed out is fit for a new transaction (R-clean).
  */
-import type { Route } from '@sluice/directory'
 import { type Judgement, judge } from '@sluice/smtp'
 import { type Candidate, type Candidates, findCandidates } from './candidates.ts'
 import { labelOf, openClient } from './open-client.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 import type { Shared } from './shared.ts'
 import type { SmtpClient } from './smtp-client.ts'
 import { resetIfNeeded } from './transaction.ts'
@@ -14,7 +14,13 @@ export type Connection = {
   client: SmtpClient
   candidate: Candidate
   key: string
+  /** Messages it may carry; null: no limit. */
+  mostMessages: number | null
 }
+
+/** It has carried as many messages as policy allows. */
+export const isSpent = ({ client, mostMessages }: Connection): boolean =>
+  mostMessages !== null && client.transactions >= mostMessages
 
 /** What became of looking for hosts and dialling them within one attempt. */
 export type Search = {
@@ -24,22 +30,27 @@ export type Search = {
   host: string | null
   /** Why there is no connection; null until something failed. */
   failure: { judgement: Judgement; isAboutSite: boolean } | null
+  /** Has reply rules look at a refusal. */
+  ruled: (judgement: Judgement) => Judgement
   /** Transcripts of connections that failed. */
   transcript: string[]
 }
 
-export const newSearch = (): Search => ({ left: null, host: null, failure: null, transcript: [] })
+export const newSearch = (ruled: Search['ruled']): Search => ({ left: null, host: null, failure: null, ruled, transcript: [] })
 
 /** What makes two connections equal. */
-const keyOf = ({ name, address, port }: Candidate, { type, tls, auth }: Route): string =>
-  JSON.stringify([type === 'local' ? 'lmtp' : type, name, address, port, tls, auth?.user ?? null])
+const keyOf = ({ name, address, port }: Candidate, { type, tls, auth, source }: ShapedRoute): string =>
+  JSON.stringify([type === 'local' ? 'lmtp' : type, name, address, port, tls, auth?.user ?? null, source])
 
-const fromPool = async (left: readonly Candidate[], route: Route, { pool }: Shared): Promise<Connection | null> => {
+const fromPool = async (left: readonly Candidate[], route: ShapedRoute, { pool }: Shared): Promise<Connection | null> => {
   for (const candidate of left.filter(({ rank }) => rank === left[0]?.rank)) {
     const key = keyOf(candidate, route)
     for (let client = pool.take(key); client !== null; client = pool.take(key)) {
       await resetIfNeeded(client)
-      if (client.isOpen) return { client, candidate, key }
+      const connection = { client, candidate, key, mostMessages: route.messagesPerConnection }
+      if (!client.isOpen) continue
+      if (!isSpent(connection)) return connection
+      client.leave()
     }
   }
   return null
@@ -47,7 +58,7 @@ const fromPool = async (left: readonly Candidate[], route: Route, { pool }: Shar
 
 const dial = async (
   candidate: Candidate,
-  route: Route,
+  route: ShapedRoute,
   shared: Shared,
   search: Search,
   signal: AbortSignal,
@@ -59,13 +70,13 @@ const dial = async (
   const opened = await openClient(ca === undefined ? parts : { ...parts, ca })
   if (opened.kind === 'ready') {
     count('opened')
-    return { client: opened.client, candidate, key: keyOf(candidate, route) }
+    return { client: opened.client, candidate, key: keyOf(candidate, route), mostMessages: route.messagesPerConnection }
   }
   count('failed')
   const { stage, reply, what } = opened.failure
   log.debug('connection failed', { host, address: candidate.address, stage, what })
-  const judgement = reply === null ? judge({ kind: 'lost', stage, host, what }) : judge({ kind: 'reply', stage, host, reply })
-  search.failure = { judgement, isAboutSite: true }
+  const judged = reply === null ? judge({ kind: 'lost', stage, host, what }) : judge({ kind: 'reply', stage, host, reply })
+  search.failure = { judgement: search.ruled(judged), isAboutSite: true }
   search.transcript.push(...opened.transcript)
   return null
 }
@@ -81,7 +92,7 @@ const lookUp = (found: Candidates, search: Search): Candidate[] => {
 /** A connection that was not used in this attempt yet, or null: then `search.failure` says why. */
 export const findConnection = async (
   destination: string,
-  route: Route,
+  route: ShapedRoute,
   shared: Shared,
   search: Search,
   signal: AbortSignal,

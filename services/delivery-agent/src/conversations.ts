@@ -4,12 +4,12 @@
  * `deliver` never throws for what a far end, the network or the content store can cause: that is in its report.
  */
 import type { DeliveryReport, Task } from '@sluice/contracts'
-import type { Route } from '@sluice/directory'
 import type { Metrics } from '@sluice/runtime'
 import { Counter, Gauge } from 'prom-client'
 import { runAttempt } from './attempt.ts'
-import type { Connection } from './connections.ts'
+import { type Connection, isSpent } from './connections.ts'
 import { createPool, type Pool } from './pool.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 import type { ConnectionResult, ConversationsParts, Shared } from './shared.ts'
 
 export type Conversation = {
@@ -30,7 +30,7 @@ export type Conversation = {
 
 export type Conversations = {
   /** No I/O yet. */
-  open: (destination: string, route: Route) => Conversation
+  open: (destination: string, route: ShapedRoute) => Conversation
   /** Says QUIT on all idle connections; those released later are closed at once. */
   closeIdle: () => Promise<void>
 }
@@ -57,7 +57,8 @@ export const createConversations = (parts: ConversationsParts): Conversations =>
   const { metrics, ...rest } = parts
   const pool = createPool({ idleMs: parts.config.delivery.idleConnectionMs })
   const count = createCount(metrics, pool)
-  const shared: Shared = { ...rest, random: parts.random ?? Math.random, ca: parts.ca, pool, count }
+  const applyRules = parts.applyRules ?? ((judgement) => ({ judgement, curb: null }))
+  const shared: Shared = { ...rest, random: parts.random ?? Math.random, ca: parts.ca, applyRules, pool, count }
   return {
     open: (destination, route) => {
       const held: { connection: Connection | null } = { connection: null }
@@ -66,7 +67,9 @@ export const createConversations = (parts: ConversationsParts): Conversations =>
         release: () => {
           const { connection } = held
           held.connection = null
-          if (connection !== null) pool.put(connection.key, connection.client)
+          if (connection === null) return
+          if (isSpent(connection)) connection.client.leave()
+          else pool.put(connection.key, connection.client)
         },
       }
     },

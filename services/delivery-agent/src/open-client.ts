@@ -3,13 +3,13 @@
  * plaintext only over a new connection, after a handshake that failed, and never where credentials are to be sent.
  */
 import { isIP } from 'node:net'
-import type { Route } from '@sluice/directory'
 import type { Candidate } from './candidates.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 import { type OpeningFailure, SmtpClient, type Timeouts } from './smtp-client.ts'
 
 export type OpenParts = {
   candidate: Candidate
-  route: Route
+  route: ShapedRoute
   /** Our name in EHLO. */
   hostname: string
   timeouts: Timeouts
@@ -30,6 +30,7 @@ const makeClient = ({ candidate, route, hostname, timeouts, ca }: OpenParts, pla
     timeouts,
     host: candidate.address,
     port: candidate.port,
+    ...(route.source === null ? {} : { localAddress: route.source }),
     ...(isIP(candidate.name) === 0 ? { servername: candidate.name } : {}),
     name: hostname,
     lmtp: route.type === 'lmtp' || route.type === 'local',

@@ -3,11 +3,12 @@
  * Pure but for the notices, which are admitted before the settlement that this returns is made.
  */
 import type { Attempt, DeliveryReport, Outcome, Recipient, Task } from '@sluice/contracts'
-import { type Config, nextAttemptAt, type Route, scheduleSpanMs } from '@sluice/directory'
+import { type Config, type Route, scheduleSpanMs } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { expire, replyText } from '@sluice/smtp'
 import { type History, packTranscript, type Settlement } from '@sluice/spool'
 import type { TellSender } from './notices.ts'
+import { planNext } from './plan-next.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 
 export type Attempted = {
@@ -114,10 +115,19 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
     const { task, route, report, attempts: n, startedAt } = attempted
     const schedule = route?.schedule ?? config.schedule
     const firstAt = task.attempts[0]?.at ?? startedAt
-    const nextAt = attempted.expired ? null : nextAttemptAt(schedule, n, firstAt, now(), random)
-    const line: Attempt = { n, at: startedAt, host: report.host, stage: report.stage, reply: summary(report.outcomes) }
+    const { outcomes } = report
+    const given = { schedule, before: task.attempts, attempts: n, firstAt, now: now(), random, outcomes }
+    const { at: nextAt, early } = attempted.expired ? { at: null, early: false } : planNext(given)
+    const line: Attempt = {
+      n,
+      at: startedAt,
+      host: report.host,
+      stage: report.stage,
+      reply: summary(outcomes),
+      ...(early ? { early } : {}),
+    }
     const lines = [...task.attempts, line].slice(-MOST_ATTEMPT_LINES)
-    const results = pairs(task, report.outcomes).map(({ recipient, outcome }) => ({
+    const results = pairs(task, outcomes).map(({ recipient, outcome }) => ({
       recipient,
       outcome: outcome.kind === 'deferred' && nextAt === null ? expire(outcome) : outcome,
     }))

@@ -41,7 +41,8 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
   const log = { ...silent, child: () => log }
   const runSession = createSessionRunner({
     client,
-    directory: { routeOf: () => null } as never,
+    shapeRoute: () => Promise.resolve(null),
+    policy: () => null,
     openConversation: () => ({ deliver: () => Promise.reject(new Error('unused')), release: () => {} }),
     tasks: { attempt: handle('attempt'), recover: handle('recover'), expire: handle('expire') },
     execute: handle('execute'),

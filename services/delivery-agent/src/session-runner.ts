@@ -4,14 +4,15 @@
  * to settle while Redis is away.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { SiteReport, Task } from '@sluice/contracts'
-import type { Directory } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import type { HandedTask, SessionClient, SessionKey, Settlement, Turn, TurnMode } from '@sluice/spool'
 import type { Conversation } from './conversations.ts'
 import type { ExecuteErrand } from './session-errands.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Handled, TaskContext, TaskHandler } from './session-task.ts'
+import type { ShapedRoute, ShapeRoute } from './shaped-route.ts'
 
 export type SessionRun = {
   key: SessionKey
@@ -23,8 +24,10 @@ export type SessionRun = {
 
 export type RunnerDependencies = {
   client: SessionClient
-  directory: Directory
-  openConversation: (destination: string, route: NonNullable<ReturnType<Directory['routeOf']>>) => Conversation
+  shapeRoute: ShapeRoute
+  /** Another object after each change of the config. */
+  policy: () => unknown
+  openConversation: (destination: string, route: ShapedRoute) => Conversation
   tasks: TaskHandler
   execute: ExecuteErrand
   /** A destination is done with a content that lies in a store. */
@@ -42,6 +45,8 @@ const MOST_CRASHES = 3
 const NO_REPORT: SiteReport = { kind: 'none' }
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2000
+/** A session that lasts asks anew which hosts are behind its destination, and so what policies say of it. */
+const HOSTS_FRESH_MS = 60_000
 
 const unused: Conversation = {
   deliver: () => Promise.reject(new Error('no route, no conversation')),
@@ -49,7 +54,7 @@ const unused: Conversation = {
 }
 
 export const createSessionRunner = (deps: RunnerDependencies) => {
-  const { client, directory, tasks, log, metrics } = deps
+  const { client, tasks, log, metrics } = deps
 
   /** Until Redis answers: an outcome is not given up. A repeated turn settles nothing twice, and finds a task whose reply was lost. */
   const again: Partial<Record<TurnMode, TurnMode>> = { run: 'start', errand: 'errand-start' }
@@ -65,9 +70,9 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     }
   }
 
-  const contextOf = (run: SessionRun): TaskContext => {
+  const contextOf = async (run: SessionRun): Promise<TaskContext> => {
     const { destination } = run.key
-    const route = directory.routeOf(destination)
+    const route = await deps.shapeRoute(destination)
     const aboutToEnd = (id: string): void => {
       client.mark(run.key, id).catch((error: unknown) => log.debug('mark not written', { id, error }))
     }
@@ -76,11 +81,18 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return { destination, route, conversation, signal: deps.signal, aboutToEnd, transcript }
   }
 
-  /** The config has changed: the rest of the session goes by the new one, over connections that suit it. */
-  const refresh = (run: SessionRun, context: TaskContext): void => {
-    if (directory.routeOf(run.key.destination) === context.route) return
-    context.conversation.release()
-    Object.assign(context, contextOf(run))
+  /** Once policy has changed, the rest of the session goes by the new one, over connections that suit it. */
+  const createRefresh = (run: SessionRun, context: TaskContext): (() => Promise<void>) => {
+    let policy = deps.policy()
+    let askedAt = performance.now()
+    return async () => {
+      if (deps.policy() === policy && performance.now() - askedAt < HOSTS_FRESH_MS) return
+      policy = deps.policy()
+      askedAt = performance.now()
+      if (isDeepStrictEqual(await deps.shapeRoute(context.destination), context.route)) return
+      context.conversation.release()
+      Object.assign(context, await contextOf(run))
+    }
   }
 
   const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
@@ -130,6 +142,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   }
 
   const drain = async (run: SessionRun, context: TaskContext): Promise<void> => {
+    const refresh = createRefresh(run, context)
     let handled: Handled[] = []
     let site: SiteReport = NO_REPORT
     let mode = firstMode(run)
@@ -147,7 +160,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
       site = NO_REPORT
       switch (step.kind) {
         case 'closed':
-          if (step.why === 'backoff' && told.kind === 'failed') leftAlone(run, told.reason)
+          if (step.why === 'backoff' && (told.kind === 'failed' || told.kind === 'curb')) leftAlone(run, told.reason)
           return
         case 'fenced':
         case 'sleep':
@@ -156,7 +169,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
           await sleep(step.ms)
           break
         case 'task':
-          refresh(run, context)
+          await refresh()
           // The run that was about to end its content vanished with its session, and the repair gave it back.
           handled = [await (step.task.marked ? tasks.recover(step.task, context, 1) : handleOne(run, step.task, context))]
           break
@@ -170,7 +183,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   }
 
   return async (run: SessionRun): Promise<void> => {
-    const context = contextOf(run)
+    const context = await contextOf(run)
     metrics.sessionOpened()
     try {
       await drain(run, context)

@@ -4,19 +4,20 @@
  */
 import { ContentError, type ContentStore } from '@sluice/content-store'
 import { type Attempt, type DeliveryReport, domainOf, type SiteReport, type Stage, type Task } from '@sluice/contracts'
-import type { Route } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { judge } from '@sluice/smtp'
 import { decodeTask, type HandedTask, type Settlement } from '@sluice/spool'
 import type { Conversation } from './conversations.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Conclude } from './session-outcomes.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 
 export type Handled = { settlements: Settlement[]; site: SiteReport; task: Task | null }
 
 export type TaskContext = {
   destination: string
-  route: Route | null
+  /** As policies have it now: it changes while a session lasts. */
+  route: ShapedRoute | null
   conversation: Conversation
   signal: AbortSignal
   aboutToEnd: (id: string) => void
@@ -108,7 +109,8 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     /** A conversation with the far end. After an abort before the content ended the task goes back, without an attempt. */
     attempt: (handed: HandedTask, context: TaskContext): Promise<Handled> =>
       handle(handed, context, false, async (task, content) => {
-        if (context.route === null) {
+        const { route, signal } = context
+        if (route === null) {
           const domain = domainOf(context.destination)
           return ownReport(task, 'route', { kind: 'no-route', domain }, `no route for ${domain}`)
         }
@@ -124,7 +126,7 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
           ending = true
           context.aboutToEnd(task.id)
         }
-        const report = await context.conversation.deliver(task, content, { signal: context.signal, aboutToEnd })
+        const report = await context.conversation.deliver(task, content, { signal, aboutToEnd })
         const settled = report.outcomes.some((outcome) => outcome.kind !== 'deferred')
         return context.signal.aborted && !ending && !settled ? 'handed-back' : report
       }),

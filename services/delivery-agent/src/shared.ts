@@ -2,6 +2,7 @@
 import type { Config } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 import type { Log, Metrics } from '@sluice/runtime'
+import type { ApplyReplyRules } from './apply-reply-rules.ts'
 import type { Pool } from './pool.ts'
 
 export type ConversationsParts = {
@@ -14,14 +15,17 @@ export type ConversationsParts = {
   random?: () => number
   /** Certificates (PEM) to trust instead of the system's, for `verified` and `implicit`. */
   ca?: string
+  /** Without it replies mean what their codes say. */
+  applyRules?: ApplyReplyRules
 }
 
 /** `sluice_connections_total{result}`. */
 export type ConnectionResult = 'opened' | 'reused' | 'failed'
 
-export type Shared = Omit<ConversationsParts, 'metrics' | 'random' | 'ca'> & {
+export type Shared = Omit<ConversationsParts, 'metrics' | 'random' | 'ca' | 'applyRules'> & {
   random: () => number
   ca: string | undefined
+  applyRules: ApplyReplyRules
   pool: Pool
   count: (result: ConnectionResult) => void
 }

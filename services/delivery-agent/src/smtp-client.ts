@@ -23,6 +23,8 @@ export class SmtpClient extends OpenedConnection {
   readonly transcript = createTranscript()
   /** R-clean: something was refused; RSET before the next transaction. */
   needsReset = false
+  /** Transactions begun. */
+  transactions = 0
   /** The far end's 421. */
   closing: Reply | null = null
   readonly isLmtp: boolean

@@ -6,6 +6,7 @@ import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from
 import { createResolver } from '@sluice/mx'
 import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
 import { createAdmission, createContentRelease, createReroute, createSessionClient } from '@sluice/spool'
+import { createApplyReplyRules } from './apply-reply-rules.ts'
 import { createConversations } from './conversations.ts'
 import { createTellSender } from './notices.ts'
 import { createErrands } from './session-errands.ts'
@@ -14,6 +15,7 @@ import { createConclude } from './session-outcomes.ts'
 import { createSessionRunner } from './session-runner.ts'
 import { createTaskHandler } from './session-task.ts'
 import { startSessionWorkers } from './session-worker.ts'
+import { createShapeRoute } from './shaped-route.ts'
 
 const SERVICE = 'delivery-agent'
 /** What is still in hand this long before the grace time ends is aborted, so that it can be handed back. */
@@ -65,7 +67,8 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
   const { signal } = abort
   const tellSender = createTellSender({ config, directory, accept, log, count: metrics.event, now, signal })
   const conclude = createConclude({ config, tellSender, log, metrics, now, random: Math.random })
-  const conversations = createConversations({ config, resolver, log, metrics: registry, now })
+  const applyRules = createApplyReplyRules({ directory, log, metrics: registry, event: () => metrics.event('curb') })
+  const conversations = createConversations({ config, resolver, log, metrics: registry, now, applyRules })
   const release = createContentRelease({ redis: command })
   const runSession = createSessionRunner({
     client: createSessionClient({
@@ -75,7 +78,8 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
       historyMax: config.history.max,
       historyKeepMs: config.history.keepMs,
     }),
-    directory,
+    shapeRoute: createShapeRoute({ directory, resolver }),
+    policy: live.version,
     openConversation: conversations.open,
     tasks: createTaskHandler({ contentStore, conclude, log, metrics, now }),
     execute: createErrands({

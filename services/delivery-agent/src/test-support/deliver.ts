@@ -1,11 +1,13 @@
 /** One delivery to scripted far ends, with everything real but the clock's patience. */
 import type { DeliveryReport, Task } from '@sluice/contracts'
-import { type Config, loadConfig, type Route } from '@sluice/directory'
+import { type Config, loadConfig } from '@sluice/directory'
 import { createResolver, type MxResolver } from '@sluice/mx'
 import { createLogger, createMetrics } from '@sluice/runtime'
 import { type FarEnd, type FarEndOptions, startFarEnd } from '@sluice/testkit'
 import { afterEach } from 'vitest'
+import type { ApplyReplyRules } from '../apply-reply-rules.ts'
 import { type Conversations, createConversations } from '../conversations.ts'
+import type { ShapedRoute } from '../shaped-route.ts'
 import type { Timeouts } from '../smtp-client.ts'
 
 /** For `expect.poll`, on a busy machine. */
@@ -40,7 +42,10 @@ export const makeTask = (to: string[] | Task['to'], changes: Partial<Task> = {})
   ...changes,
 })
 
-export const makeRoute = (hosts: { host?: string; port: number; weight?: number }[], changes: Partial<Route> = {}): Route => ({
+export const makeRoute = (
+  hosts: { host?: string; port: number; weight?: number }[],
+  changes: Partial<ShapedRoute> = {},
+): ShapedRoute => ({
   name: 'far',
   match: [],
   type: 'smtp',
@@ -52,6 +57,9 @@ export const makeRoute = (hosts: { host?: string; port: number; weight?: number 
   rate: null,
   maxRecipients: 50,
   schedule: { name: 'classic', delaysMs: [], jitter: 0 },
+  messagesPerConnection: null,
+  source: null,
+  site: { name: 'far', hosts: [] },
   ...changes,
 })
 
@@ -62,7 +70,7 @@ export async function* pieces(...buffers: Buffer[]): AsyncGenerator<Buffer> {
 export type Bench = {
   conversations: Conversations
   /** One conversation for one task; the connection goes to the pool. */
-  deliver: (route: Route, task: Task, content?: () => AsyncIterable<Buffer>) => Promise<DeliveryReport>
+  deliver: (route: ShapedRoute, task: Task, content?: () => AsyncIterable<Buffer>) => Promise<DeliveryReport>
 }
 
 export type BenchOptions = {
@@ -71,6 +79,7 @@ export type BenchOptions = {
   resolver?: MxResolver
   random?: () => number
   ca?: string
+  applyRules?: ApplyReplyRules
 }
 
 export const createBench = async (options: BenchOptions = {}): Promise<Bench> => {
