@@ -45,8 +45,10 @@ schedules: { quick: { delays: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1
 schedule: quick
 ${routesTo(fars, `connections: ${CONNECTIONS}`)}
 `
-  await writeFile(join(folder, 'sluice.yaml'), config)
-  const env = { SLUICE_CONFIG: join(folder, 'sluice.yaml'), SLUICE_DATA: folder }
+  // What the previous version does not know is not made: it has no classes.
+  const configs = { previous: config, new: `${config}notices: { ownClass: false }\n` }
+  for (const version of VERSIONS) await writeFile(join(folder, `${version}.yaml`), configs[version])
+  const envOf = (version: Version) => ({ SLUICE_CONFIG: join(folder, `${version}.yaml`), SLUICE_DATA: folder })
   const all: { version: Version; name: string; process: ServiceProcess; running: boolean }[] = []
   const running = (version: Version) => all.filter((each) => each.version === version && each.running)
   const verbs = createVerbs({ redis: server.client, lanes: 2, now: Date.now })
@@ -56,7 +58,7 @@ ${routesTo(fars, `connections: ${CONNECTIONS}`)}
     logs: (): LogLine[] => all.flatMap(({ process }) => process.log()),
     start: async (version: Version, name: string): Promise<void> => {
       const tree = version === 'previous' ? [previous.tree] : []
-      all.push({ version, name, process: await startService(name, env, ...tree), running: true })
+      all.push({ version, name, process: await startService(name, envOf(version), ...tree), running: true })
     },
     end: async (version: Version, name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
       for (const each of running(version).filter((one) => one.name === name)) {

@@ -121,8 +121,14 @@ export const spoolerSchema = z.strictObject({
 export const noticesSchema = z
   .strictObject({
     maxContent: size().prefault('50KiB').describe('The most of the message that a notice returns whole; beyond it, its headers.'),
+    ownClass: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Notices travel in the class `notices`, so that mail that waits does not hold them back. Switch it off while services of a version without classes run on the same spool: they would find no route for them.',
+      ),
   })
-  .transform(({ maxContent }) => ({ maxContentBytes: maxContent }))
+  .transform(({ maxContent, ownClass }) => ({ maxContentBytes: maxContent, ownClass }))
 
 export const historySchema = z
   .strictObject({

@@ -57,13 +57,13 @@ export type NoticeDependencies = {
   signal: AbortSignal
 }
 
-const groupByDestination = (directory: Directory, recipients: Recipient[]): Map<Destination, Recipient[]> | null => {
+const groupByDestination = (directory: Directory, recipients: Recipient[], cls: string): Map<Destination, Recipient[]> | null => {
   const groups = new Map<Destination, Recipient[]>()
   for (const recipient of recipients) {
     const hop = directory.destinationOf(recipient)
     if (hop === null) return null
     // In a class of their own, also to our own mailbox: mail that waits does not hold them back.
-    const destination = destinationName(hop, NOTICE_CLASS)
+    const destination = destinationName(hop, cls)
     groups.set(destination, [...(groups.get(destination) ?? []), recipient])
   }
   return groups
@@ -73,6 +73,7 @@ const groupByDestination = (directory: Directory, recipients: Recipient[]): Map<
 const routeNotice = (
   directory: Directory,
   envelope: Envelope,
+  cls: string,
 ): { to: Recipient[]; groups: Map<Destination, Recipient[]> } | null => {
   const address = envelope.to[0]?.address ?? ''
   const mailbox = parseMailbox(address, { utf8: true })
@@ -80,7 +81,7 @@ const routeNotice = (
   const resolved = directory.resolve(mailbox)
   if (resolved.kind === 'unknown' || resolved.kind === 'loop') return null
   const to = resolved.kind === 'own' ? resolved.recipients : envelope.to
-  const groups = groupByDestination(directory, to)
+  const groups = groupByDestination(directory, to, cls)
   return groups === null ? null : { to, groups }
 }
 
@@ -116,7 +117,7 @@ export const createTellSender = (deps: NoticeDependencies): TellSender => {
       now: now(),
       willRetryUntil: inputs.willRetryUntil,
     })
-    const route = routeNotice(directory, notice.envelope)
+    const route = routeNotice(directory, notice.envelope, config.notices.ownClass ? NOTICE_CLASS : '')
     const facts = { id: task.id, notice: notice.envelope.id, kind: planned.kind, to: task.from }
     if (route === null) {
       event('double-bounce', { ...facts, reason: 'the sender’s address leads nowhere' })
