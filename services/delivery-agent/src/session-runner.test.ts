@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from '@sluice/contracts'
 import { createMetrics } from '@sluice/runtime'
 import type { HandedTask, SessionClient, Turn } from '@sluice/spool'
 import { describe, expect, it } from 'vitest'
 import { createAgentMetrics } from './session-metrics.ts'
 import { createSessionRunner } from './session-runner.ts'
-import type { Handled } from './session-task.ts'
+import type { Handled, TaskContext } from './session-task.ts'
 
 const handed = (takenBy: number): HandedTask => ({
   id: 'A',
@@ -20,7 +21,8 @@ const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }],
 const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 /** Runs a session against scripted answers of the spool; `Error` is a reply that was lost. */
-const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
+const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0, replyAfterMs = 0 } = {}) => {
+  const marked: string[] = []
   const asked: { mode: string; settlements: string[]; site: string }[] = []
   const calls: string[] = []
   const released: string[] = []
@@ -30,16 +32,20 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
       const answer = answers.shift() ?? { kind: 'closed', why: 'empty' }
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
     },
-    mark: () => Promise.resolve(),
+    mark: (_session, id) => Promise.resolve(marked.push(id)),
     siteReason: () => Promise.resolve(null),
     transcript: () => Promise.resolve([]),
   }
-  const handle = (name: string) => (_task: HandedTask, _context: unknown, crashes?: unknown) => {
+  const handle = (name: string) => async (each: HandedTask, context: Partial<TaskContext>, crashes?: unknown) => {
     calls.push(typeof crashes === 'number' ? `${name} ${crashes}` : name)
-    return Promise.resolve(done)
+    const known = context.aboutToEnd?.(each.id)
+    if (replyAfterMs > 0) await sleep(replyAfterMs)
+    known?.()
+    return done
   }
   const log = { ...silent, child: () => log }
   const runSession = createSessionRunner({
+    markAfterMs,
     client,
     shapeRoute: () => Promise.resolve(null),
     policy: () => null,
@@ -56,7 +62,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1) => {
     signal: new AbortController().signal,
   })
   await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire: false, errand: false })
-  return { asked, calls, released }
+  return { asked, calls, released, marked }
 }
 
 describe('a session', () => {
@@ -95,6 +101,13 @@ describe('a session', () => {
     expect(calls).toEqual(['attempt'])
     expect(asked).toHaveLength(2)
     expect(released).toEqual([])
+  })
+
+  it('writes down that the content has ended: at once where that decides, else when the final reply takes its time', async () => {
+    const given: Turn = { kind: 'task', task: handed(1) }
+    expect((await runAgainst([given], 1, { markAfterMs: 0 })).marked).toEqual(['A'])
+    expect((await runAgainst([given], 1, { markAfterMs: 60_000 })).marked).toEqual([])
+    expect((await runAgainst([given], 1, { markAfterMs: 1, replyAfterMs: 200 })).marked).toEqual(['A'])
   })
 
   it('lets go of a content once its task is settled', async () => {

@@ -34,6 +34,8 @@ export type RunnerDependencies = {
   releaseContent: (destination: string, task: Task) => Promise<void>
   log: Log
   metrics: AgentMetrics
+  /** How long the final reply may take before it is written down that the content has ended; 0: written before it ends. */
+  markAfterMs: number
   /** SIGTERM: settle what is in hand, then close. */
   stopping: () => boolean
   /** The grace time is over: abort. */
@@ -73,8 +75,13 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   const contextOf = async (run: SessionRun): Promise<TaskContext> => {
     const { destination } = run.key
     const route = await deps.shapeRoute(destination)
-    const aboutToEnd = (id: string): void => {
+    const mark = (id: string): void => {
       client.mark(run.key, id).catch((error: unknown) => log.debug('mark not written', { id, error }))
+    }
+    const aboutToEnd = (id: string): (() => void) => {
+      if (deps.markAfterMs === 0) mark(id)
+      const timer = deps.markAfterMs === 0 ? undefined : setTimeout(mark, deps.markAfterMs, id)
+      return () => clearTimeout(timer)
     }
     const conversation = route === null ? unused : deps.openConversation(destination, route)
     const transcript = (id: string): Promise<string[]> => client.transcript(run.key, id)

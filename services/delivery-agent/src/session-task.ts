@@ -20,7 +20,8 @@ export type TaskContext = {
   route: ShapedRoute | null
   conversation: Conversation
   signal: AbortSignal
-  aboutToEnd: (id: string) => void
+  /** @returns to be called when the outcome is known */
+  aboutToEnd: (id: string) => () => void
   /** The last conversation about a task. */
   transcript: (id: string) => Promise<string[]>
 }
@@ -122,11 +123,14 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
           recipients: task.to.length,
         })
         let ending = false
+        let known = (): void => {}
         const aboutToEnd = (): void => {
+          known()
           ending = true
-          context.aboutToEnd(task.id)
+          known = context.aboutToEnd(task.id)
         }
         const report = await context.conversation.deliver(task, content, { signal, aboutToEnd })
+        known()
         const settled = report.outcomes.some((outcome) => outcome.kind !== 'deferred')
         return context.signal.aborted && !ending && !settled ? 'handed-back' : report
       }),

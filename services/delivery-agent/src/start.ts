@@ -20,6 +20,8 @@ import { createShapeRoute } from './shaped-route.ts'
 const SERVICE = 'delivery-agent'
 /** What is still in hand this long before the grace time ends is aborted, so that it can be handed back. */
 const HAND_BACK_MS = 3000
+/** A final reply that takes longer is worth a note that the content has ended: after a crash the outcome is told as unknown. */
+const MARK_AFTER_MS = 5
 /** Left for closing what is open. */
 const LAST_MS = 500
 
@@ -96,6 +98,8 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     },
     log,
     metrics,
+    // Where it decides what becomes of the task, nothing is left to chance; else a quick reply needs no such note.
+    markAfterMs: config.delivery.unknownOutcome === 'hold' ? 0 : MARK_AFTER_MS,
     stopping: () => stopping.yes,
     signal,
   })

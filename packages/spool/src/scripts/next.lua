@@ -128,9 +128,10 @@ local function close(why, successors)
   return {0, why}
 end
 
-local function handed(id, data, attempts, takenBy, verb)
-  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), rcall('EXISTS', p .. id .. ':mark'), tonumber(takenBy),
-    verb or false
+-- `fresh`: no run before this one has had it in hand, so none can have marked it.
+local function handed(id, data, attempts, takenBy, verb, fresh)
+  return id, data, tonumber(attempts or 1), rcall('GET', p .. id .. ':content'), fresh and 0 or rcall('EXISTS', p .. id .. ':mark'),
+    tonumber(takenBy), verb or false
 end
 
 -- What a run of this session that died had in hand.
@@ -188,7 +189,7 @@ local function take()
   if type(job[1]) ~= 'table' then return nil end
   local fields = {}
   for i = 1, #job[1], 2 do fields[job[1][i]] = job[1][i + 1] end
-  return {1, handed(job[2], fields['data'], fields['ats'], run, fields['verb'])}
+  return {1, handed(job[2], fields['data'], fields['ats'], run, fields['verb'], fields['ats'] == '1')}
 end
 
 if mode == 'expire' then
@@ -250,15 +251,14 @@ end
 local successors = mode == 'run' and roomFor()
 if successors then return close('yield', successors) end
 
-if rcall('LLEN', p .. 'wait') == 0 then
-  local first = firstDelayed(p)
-  if not first or first > now then return close('empty') end
-end
-
 -- The rates. A turn that comes early gets the next free moment as its own, so that many waiting sessions do not ask again and
 -- again. When its class's moment comes after the site's, it gets only that: the site's clock stays free for other classes.
 local clocks = readClocks(grant, site)
 if not clocks.isLimited then return take() or close('empty') end
+if rcall('LLEN', p .. 'wait') == 0 then
+  local first = firstDelayed(p)
+  if not first or first > now then return close('empty') end
+end
 local own = rcall('HMGET', sessionKey, 'slot', 'slotOf')
 local slot, hasClass = tonumber(own[1] or 0), own[2] == 'class'
 if slot > clocks.now then return {3, math.ceil((slot - clocks.now) / 1000)} end
