@@ -1,7 +1,16 @@
 /** A connection to the spool for one command: where it is comes from --config, --data or --redis. */
 import { type Config, createDirectory, type Directory, loadConfig } from '@sluice/directory'
 import { connectRedis, type Log, type RedisConfig, redisPlace } from '@sluice/runtime'
-import { createTrace, createVerbs, type Trace, type Verbs } from '@sluice/spool'
+import {
+  type Audit,
+  createAudit,
+  createSelection,
+  createTrace,
+  createVerbs,
+  type Selection,
+  type Trace,
+  type Verbs,
+} from '@sluice/spool'
 import { type Io, UsageError } from './command.ts'
 import { type DataFolder, dataFolder } from './data-folder.ts'
 import { findRedis } from './find-redis.ts'
@@ -19,7 +28,15 @@ export const SPOOL_HELP = `  --config FILE   the gateway's config; the built-in 
   --json          for programs`
 
 export type SpoolOptions = { config?: string | undefined; data?: string | undefined; redis?: string | undefined }
-export type OpenSpool = { verbs: Verbs; trace: (id: string) => Promise<Trace | null>; directory: Directory }
+export type OpenSpool = {
+  verbs: Verbs
+  selection: Selection
+  audit: Audit
+  trace: (id: string) => Promise<Trace | null>
+  directory: Directory
+  config: Config
+  redis: ReturnType<typeof connectRedis>
+}
 
 const ANSWER_WITHIN_MS = 5000
 const quiet: Log = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet }
@@ -57,7 +74,15 @@ export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: O
   try {
     await awaitReady(redis, where)
     const spool = { redis, lanes: config.redis.lanes, now: Date.now }
-    return await use({ verbs: createVerbs(spool), trace: createTrace(spool), directory: createDirectory(config) })
+    return await use({
+      verbs: createVerbs(spool),
+      selection: createSelection(spool),
+      audit: createAudit(spool),
+      trace: createTrace(spool),
+      directory: createDirectory(config),
+      config,
+      redis,
+    })
   } finally {
     redis.disconnect()
   }

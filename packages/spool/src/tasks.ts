@@ -27,11 +27,18 @@ const PIECE = 200
 type Lists = { name: 'wait' | 'active' | 'delayed' | 'failed'; states: TaskState[] }
 /** In this order: what leaves one of them on its way goes to a later one, or has left. */
 const LISTS: Lists[] = [
-  { name: 'active', states: ['in-hand'] },
+  { name: 'active', states: ['in-hand', 'held'] },
   { name: 'delayed', states: ['later'] },
   { name: 'failed', states: ['parked', 'held'] },
-  { name: 'wait', states: ['due'] },
+  { name: 'wait', states: ['due', 'held'] },
 ]
+
+/** Held, or marked to be: by the field that tells of it. */
+const stateOf = (name: Lists['name'], told: string | null): TaskState => {
+  if (name === 'failed') return told === null ? 'parked' : 'held'
+  if (told?.includes('"verb":"hold"') === true) return 'held'
+  return name === 'active' ? 'in-hand' : name === 'delayed' ? 'later' : 'due'
+}
 
 const text = (value: unknown): string | null => (Buffer.isBuffer(value) ? value.toString() : null)
 
@@ -46,7 +53,8 @@ export const createWalk = ({ redis, lanes }: { redis: Redis | Cluster; lanes: nu
 
   async function* walkList(destination: string, { name, states }: Lists, fields: readonly TaskField[]) {
     const prefix = lanePrefix(laneOf(destination, lanes))
-    const asked = name === 'failed' ? ['hold', ...fields] : fields
+    const tells = name === 'failed' ? ['hold'] : name !== 'delayed' && states.includes('held') ? ['verb'] : []
+    const asked = [...tells, ...fields]
     const width = 2 + asked.length
     let before = new Set<string>()
     for (let from = 0; ; from += PIECE) {
@@ -56,7 +64,7 @@ export const createWalk = ({ redis, lanes }: { redis: Redis | Cluster; lanes: nu
       for (let i = 0; i < parts.length; i += width) {
         const id = text(parts[i]) ?? ''
         const values = parts.slice(i + 2, i + width).map(text)
-        const state = name === 'failed' ? (values.shift() === null ? 'parked' : 'held') : (states[0] ?? 'due')
+        const state = stateOf(name, tells.length > 0 ? (values.shift() ?? null) : null)
         tasks.push({ destination, id, state, values })
       }
       // What came meanwhile pushes what was seen already into the next piece.
