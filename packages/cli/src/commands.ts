@@ -14,8 +14,9 @@ import { spoolScript } from './commands/spool-script.ts'
 import { resume, suspend } from './commands/suspend.ts'
 import { trace } from './commands/trace.ts'
 import { up } from './commands/up.ts'
+import { why } from './commands/why.ts'
 
 const VERBS: readonly Command[] = [hold, release, retry, bounce, remove, reroute, suspend, resume]
 const CONFIG: readonly Command[] = [configCheck, configExplain, passwordHash]
 
-export const COMMANDS: readonly Command[] = [up, send, queue, trace, ...VERBS, audit, ...CONFIG, spoolScript]
+export const COMMANDS: readonly Command[] = [up, send, queue, why, trace, ...VERBS, audit, ...CONFIG, spoolScript]

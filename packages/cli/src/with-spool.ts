@@ -2,11 +2,13 @@
 import { type Config, createDirectory, type Directory, loadConfig } from '@sluice/directory'
 import { connectRedis, type Log, type RedisConfig, redisPlace } from '@sluice/runtime'
 import {
+  type AskWhy,
   type Audit,
   createAudit,
   createSelection,
   createTrace,
   createVerbs,
+  createWhy,
   type Selection,
   type Trace,
   type Verbs,
@@ -32,6 +34,7 @@ export type OpenSpool = {
   verbs: Verbs
   selection: Selection
   audit: Audit
+  why: AskWhy
   trace: (id: string) => Promise<Trace | null>
   directory: Directory
   config: Config
@@ -78,6 +81,7 @@ export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: O
       verbs: createVerbs(spool),
       selection: createSelection(spool),
       audit: createAudit(spool),
+      why: createWhy(spool),
       trace: createTrace(spool),
       directory: createDirectory(config),
       config,

@@ -61,6 +61,7 @@ export const SCRIPTS = [
   'hold',
   'suspend',
   'list',
+  'why',
   'reroute',
   'audit',
 ] as const
