@@ -41,7 +41,7 @@ type Case = {
 const judged = ({ ledger = [taken], all = [], told = [], done = [], said = [] }: Case) => {
   const book = createLogBook()
   for (const [at, event] of said) {
-    const fields = { event, id: 'A1', destination: HOP, time: new Date(at).toISOString() }
+    const fields = { event, id: 'A1', destination: HOP, to: ADDRESS, time: new Date(at).toISOString() }
     book.onLine(AGENT, JSON.stringify(fields))
   }
   const inTransmission = createInTransmission(done, book)
@@ -64,6 +64,12 @@ describe('the judge of a chaos run', () => {
   it('calls bounced what the sender got a notice of, for this recipient', () => {
     expect(judged({ told: [{ about: 'A1', failed: [ADDRESS] }] }).bounced).toBe(1)
     expect(faults(judged({ told: [{ about: 'A1', failed: ['other@far0.test'] }] }))).toEqual([1, 0, 0])
+  })
+
+  it('finds what was bounced for good though its far end would have taken it', () => {
+    const told = [{ about: 'A1', failed: [ADDRESS] }]
+    expect(faults(judged({ told, said: [[1005, 'expiry']] }))).toEqual([0, 0, 0])
+    expect(faults(judged({ told, said: [[1005, 'bounce']] }))).toEqual([0, 0, 1])
   })
 
   it('asks nothing of what was refused or had no reply, unless it arrives', () => {

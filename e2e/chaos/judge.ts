@@ -5,7 +5,7 @@
 import type { Arrival, Arrivals } from './arrivals.ts'
 import type { Entry } from './clients.ts'
 import type { LogBook } from './log-book.ts'
-import { mailOf } from './mail.ts'
+import { isWelcome, mailOf } from './mail.ts'
 import type { Cause, InTransmission } from './transmission.ts'
 
 export type Finding = { id: string | null; n: number | null; address: string; problem: string; arrivals: Arrival[] }
@@ -18,6 +18,8 @@ export type Verdict = {
   recipients: number
   delivered: number
   bounced: number
+  /** Of these, at far ends that take everything, and did not in time. */
+  late: number
   /** Notices that arrived, doubled ones counted once. */
   notices: number
   /** Bounced, and nobody could be told: null reverse-path, or the notice itself failed. */
@@ -89,7 +91,7 @@ const count = (counts: Map<Cause, number>, cause: Cause): void => void counts.se
 const emptyVerdict = (ledger: readonly Entry[]): Verdict => {
   const of = (fate: Entry['fate']): number => ledger.filter((entry) => entry.fate === fate).length
   const counts = { accepted: of('accepted'), refused: of('refused'), unknown: of('unknown') }
-  const none = { recipients: 0, delivered: 0, bounced: 0, notices: 0, untold: 0, stored: 0, queued: 0 }
+  const none = { recipients: 0, delivered: 0, bounced: 0, late: 0, notices: 0, untold: 0, stored: 0, queued: 0 }
   return { ...counts, ...none, lost: [], doubled: new Map(), inTransmission: new Map(), unexplained: [], wrong: [] }
 }
 
@@ -101,6 +103,10 @@ const accountOf = (verdict: Verdict, evidence: Evidence, fates: Fates) => (id: s
     if (fate === 'lost') verdict.lost.push({ id, n, address, problem: 'neither delivered nor bounced', arrivals: [] })
     else if (counts) verdict[fate]++
     if (counts) verdict.recipients++
+    if (!isWelcome(address)) continue
+    if (fate === 'bounced' && counts) verdict.late++
+    if (evidence.book.of(id).some(({ event, to }) => event === 'bounce' && to === address))
+      verdict.wrong.push({ id, n, address, problem: 'bounced for good, though nobody refused it for good', arrivals: [] })
   }
 }
 

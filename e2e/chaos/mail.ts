@@ -116,6 +116,9 @@ export const mailOf = (seed: number, n: number): Mail => {
   }
 }
 
+/** Its far end takes it, sooner or later, and refuses it never for good: a bounce would be of our making, unless its time ran out. */
+export const isWelcome = (address: string): boolean => /@far\d\.test$|@own\.test$/.test(address)
+
 const bodyOf = ({ n, bodyBytes }: Mail): string => {
   const line = `mail ${n}: what was said goes on, ${'.'.repeat(n % 40)}\r\n.a line that begins with a dot\r\n`
   return line.repeat(Math.ceil(bodyBytes / line.length))

@@ -68,6 +68,7 @@ const accountRows = ({ verdict, settled, faultsTookMs, ownEnds }: Outcome): (str
     ['recipients of what got a 250', verdict.recipients],
     ['… delivered', verdict.delivered],
     ['… bounced, and the notice arrived', verdict.bounced],
+    ['… of these, because the retries of the run (minutes, not hours) were used up', verdict.late],
     ['… bounced, nobody to tell (null reverse-path)', verdict.untold],
     ['… still in the spool', verdict.queued],
     ['notices', verdict.notices],
