@@ -166,6 +166,20 @@ describe('mark', () => {
   })
 })
 
+describe('retry of a destination whose mail is all due', () => {
+  it('ends the pause of its site that is left alone: its mail goes out at once', async () => {
+    await accept('A')
+    await spool.grant()
+    const { now } = spool.clock
+    await spool.redis.hset(`${PREFIX}:site:far.test`, { failures: 5, until: now + 120_000, reason: 'connection refused' })
+    await spool.scheduling.wake(0, 100)
+    expect(await spool.verbs.queue()).toMatchObject([{ waiting: 1, sessions: 0, backoff: { until: now + 120_000 } }])
+    expect(await spool.verbs.retry('far.test')).toBe(0)
+    await spool.scheduling.wake(0, 100)
+    expect(await spool.sessions.turn(await open(), 'start', [], none)).toMatchObject({ task: { id: 'A' } })
+  })
+})
+
 describe('reroute', () => {
   const reroute = () => createReroute({ redis: spool.redis, lanes: 1, now: () => spool.clock.now })
   const taskOf = async (id: string, destination = 'far.test') => {

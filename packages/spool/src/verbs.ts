@@ -24,7 +24,7 @@ export type Verbs = {
   /** @returns whether it changed anything */
   hold: (destination: string, by?: By) => Promise<boolean>
   release: (destination: string) => Promise<boolean>
-  /** Makes what waits for its next attempt due now, parked tasks too. @returns how many */
+  /** Makes what waits for its next attempt due now, parked tasks too, and ends the pause of a site left alone. @returns how many tasks */
   retry: (destination: string, id?: string) => Promise<number>
   /** Any number of tasks of a destination. */
   mark: (destination: string, ids: readonly string[], mark: Mark, progress?: (count: number) => void) => Promise<Marked>
@@ -57,14 +57,18 @@ export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
     return Number(await run('hold', `${prefix}:due`, [prefix, destination, now(), to, told])) === 1
   }
 
-  const mark: Verbs['mark'] = async (destination, ids, given, progress = () => {}) => {
+  const markSome = async (destination: string, ids: readonly string[], given: Mark): Promise<Marked> => {
     const prefix = prefixOf(destination)
+    const head = [prefix, destination, now(), given.verb, JSON.stringify(given), holdWords(given)]
+    const reply = await run('mark', `${prefix}:due`, [...head, ...ids])
+    const [done = 0, already = 0, gone = 0] = Array.isArray(reply) ? reply.map(Number) : []
+    return { done, already, gone }
+  }
+  const mark: Verbs['mark'] = async (destination, ids, given, progress = () => {}) => {
     const sum: Marked = { done: 0, already: 0, gone: 0 }
     for (let i = 0; i < ids.length; i += MARKED_AT_ONCE) {
       const some = ids.slice(i, i + MARKED_AT_ONCE)
-      const head = [prefix, destination, now(), given.verb, JSON.stringify(given), holdWords(given)]
-      const reply = await run('mark', `${prefix}:due`, [...head, ...some])
-      const [done = 0, already = 0, gone = 0] = Array.isArray(reply) ? reply.map(Number) : []
+      const { done, already, gone } = await markSome(destination, some, given)
       sum.done += done
       sum.already += already
       sum.gone += gone
@@ -126,7 +130,8 @@ export const createVerbs = ({ redis, lanes, now }: VerbOptions): Verbs => {
         const query = { destination: (name: string) => name === destination, states: ['later', 'parked'] as const }
         for await (const some of selection.tasks(query)) ids.push(...some.map((each) => each.id))
       }
-      return (await mark(destination, ids, given)).done
+      // A site left alone is looked at again, also when all mail for it is due already.
+      return (ids.length === 0 ? await markSome(destination, [], given) : await mark(destination, ids, given)).done
     },
     mark,
     suspend: (site, until, why) => setSite(site, until, why),

@@ -5,7 +5,8 @@
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 destination  3 now, ms  4 verb: hold release retry bounce delete reroute  5 the mark (JSON)
            6 why, in words, as a held task shows it  then the IDs
-    retry    what waits for a later attempt, and what is parked, is due now; a site left alone is looked at again
+    retry    what waits for a later attempt, and what is parked, is due now; a site left alone is looked at again, also when all
+             of its mail is due already: then without IDs
     release  what is held is due now; what is marked to be held is no longer
     hold     parks what waits for a later attempt; what is due or in hand is marked
     bounce, delete, reroute: marked, and put to where an agent looks next
@@ -93,7 +94,7 @@ for i = 7, #ARGV do
   end
 end
 if marked > 0 then openErrands(dest, now) elseif moved > 0 then openErrands(dest, now, moved) end
-if due > 0 then
+if due > 0 or (verb == 'retry' and rcall('LLEN', p .. 'wait') > 0) then
   local site = rcall('HGET', LANE .. ':grant:' .. dest, 'site')
   if verb == 'retry' and site then rcall('HDEL', LANE .. ':site:' .. site, 'failures', 'until', 'reason') end
   if rcall('HEXISTS', p .. 'meta', 'paused') == 0 then dueAt(dest, now) end
