@@ -46,7 +46,7 @@ const judged = ({ ledger = [taken], all = [], told = [], done = [], said = [] }:
   }
   const inTransmission = createInTransmission(done, book)
   const arrivals = { all, told, strange: [] }
-  return judge({ seed: SEED, ledger, arrivals, book, inTransmission, left: new Set() })
+  return judge({ seed: SEED, ledger, arrivals, book, inTransmission, left: new Map() })
 }
 const faults = (verdict: ReturnType<typeof judge>) => [verdict.lost.length, verdict.unexplained.length, verdict.wrong.length]
 

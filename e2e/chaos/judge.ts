@@ -46,7 +46,7 @@ export type Evidence = {
   book: LogBook
   inTransmission: InTransmission
   /** IDs that are left in the spool. */
-  left: ReadonlySet<string>
+  left: ReadonlyMap<string, string>
 }
 
 const keyOf = (id: string, address: string): string => `${id} ${address}`

@@ -98,6 +98,7 @@ const conclude = async (options: Options, stage: Stage, { done, ledger, faultsTo
   for (const { id, destination, reason, explained } of settled.parked) {
     console.log(`set aside${explained ? '' : ', NOT EXPLAINED'}: ${id} for ${destination}: ${reason}`)
   }
+  for (const [id, why] of settled.left) console.log(`left in the spool: ${id}: ${why}`)
   for (const end of ownEnds) console.log(`ended by itself: ${end}`)
   if (!settled.isQuiet) console.log('The spool did NOT settle in time.')
   const text = report({ options, done, verdict, settled, faultsTookMs, ownEnds })
