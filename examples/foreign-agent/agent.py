@@ -165,8 +165,9 @@ class Conversation:
         if self.session.is_errand and not verb: return [('return', task['id'], '', '', '')]  # a mark that was taken back
         def interrupted(stage, text, is_last): return settle(self.session, task, attempt, stage, [('deferred', text)] * len(task['to']), is_last)
         if taken_by != self.session.run or marked:  # Crashes
-            crashes = max(1, self.session.run - taken_by) + sum(line['stage'] == 'crash' for line in task['attempts'])
-            if crashes >= 3: return park(f'the delivery-agent died {crashes} times with it in hand')
+            stages = ''.join('x' if line['stage'] == 'crash' else '.' for line in task['attempts'])
+            crashes = max(1, self.session.run - taken_by) + len(stages) - len(stages.rstrip('x'))
+            if crashes >= 3: return park(f'the delivery-agent died {crashes} times in a row with it in hand')
             log('recovery', id=task['id'], outcomeUnknown=bool(marked))
             return interrupted('crash', 'interrupted' + (' after the content may have ended' if marked else ''), False)
         if self.session.expires: return interrupted('connect', 'not tried: its site was left alone', True)

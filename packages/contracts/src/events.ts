@@ -23,6 +23,7 @@ export const EVENTS = [
   'backoff',
   'curb',
   'recovery',
+  'outcome-unknown',
   'store-failed',
   'duplicate-suspected',
 ] as const

@@ -53,6 +53,11 @@ export type Judgement = {
   tooManyRecipients: boolean
 }
 
+const INTERRUPTED = {
+  before: 'The delivery was interrupted',
+  after: 'The delivery was interrupted when the content was about to end: the far end may have the message',
+}
+
 const MESSAGE_STAGES: ReadonlySet<Stage> = new Set<Stage>(['mail', 'rcpt', 'data', 'dot'])
 /** About our session, not about the message, wherever they come: authentication or encryption wanted (RFC 4954 §6, RFC 3207 §4). */
 const SESSION_CODES: ReadonlySet<number> = new Set([530, 534, 535, 538])
@@ -222,7 +227,11 @@ export const judge = (given: Happening): Judgement => {
         reason: `The account ${given.address} does not exist any more`,
       })
     case 'crash':
-      return defer('message', { stage: 'crash', status: '4.3.0', reason: 'The delivery was interrupted' }, given.afterDot)
+      return defer(
+        'message',
+        { stage: 'crash', status: '4.3.0', reason: INTERRUPTED[given.afterDot ? 'after' : 'before'] },
+        given.afterDot,
+      )
     case 'unreadable':
       return defer('message', {
         stage: 'content',

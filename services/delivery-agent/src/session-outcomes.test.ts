@@ -23,7 +23,7 @@ const taskTo = (recipients: number): Task => ({
   attempts: [],
 })
 
-const conclude = (task: Task, outcome: Outcome, transcript: string[]) => {
+const conclude = (task: Task, outcome: Outcome, transcript: string[], attempts = 1, delivery = {}) => {
   const told: NoticeInputs[] = []
   const tellSender = (inputs: NoticeInputs) => {
     told.push(inputs)
@@ -38,7 +38,7 @@ const conclude = (task: Task, outcome: Outcome, transcript: string[]) => {
     dsnPassed: false,
   }
   const run = createConclude({
-    config: { schedule, delayNoticeMs: 1, delivery: {} } as never,
+    config: { schedule, delayNoticeMs: 1, delivery } as never,
     tellSender,
     log,
     metrics: createAgentMetrics(createMetrics('test', { processFigures: false })),
@@ -48,7 +48,7 @@ const conclude = (task: Task, outcome: Outcome, transcript: string[]) => {
   const content = async function* () {
     yield Buffer.from('hello')
   }
-  const attempted = { task, destination: 'far.test', route: null, attempts: 1, startedAt: 1_000_000, report, content }
+  const attempted = { task, destination: 'far.test', route: null, attempts, startedAt: 1_000_000, report, content }
   return run({ ...attempted, expired: false }).then((settlements) => ({ settlements, told }))
 }
 
@@ -64,4 +64,18 @@ it('what a talkative far end says about each of many recipients is kept in bound
   expect(kept.at(-1)).toBe(transcript.at(-1))
   expect(kept.length).toBeLessThan(20)
   expect(told[0]?.results).toHaveLength(50)
+})
+
+it('R-timeouts: an outcome that is not known is held by policy, also when the schedule is over: nobody is told before a look', async () => {
+  const { outcome } = judge({ kind: 'crash', afterDot: true })
+  const hold = { unknownOutcome: 'hold' }
+  for (const attempts of [1, 2]) {
+    const { settlements, told } = await conclude(taskTo(1), outcome, [], attempts, hold)
+    expect(settlements).toMatchObject([{ kind: 'park', reason: expect.stringContaining('not known') }])
+    expect(told[0]?.results).toMatchObject([{ outcome: { kind: 'deferred' } }])
+  }
+  const before = judge({ kind: 'crash', afterDot: false }).outcome
+  expect((await conclude(taskTo(1), before, [], 1, hold)).settlements).toMatchObject([{ kind: 'defer' }])
+  expect((await conclude(taskTo(1), before, [], 2, hold)).settlements).toMatchObject([{ kind: 'finish' }])
+  expect((await conclude(taskTo(1), outcome, [], 2, { unknownOutcome: 'retry' })).settlements).toMatchObject([{ kind: 'finish' }])
 })

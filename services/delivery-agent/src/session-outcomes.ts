@@ -127,12 +127,19 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
       ...(early ? { early } : {}),
     }
     const lines = [...task.attempts, line].slice(-MOST_ATTEMPT_LINES)
+    const isUnknown = outcomes.some((outcome) => outcome.kind === 'deferred' && outcome.unknown)
+    const isHeld = isUnknown && config.delivery.unknownOutcome === 'hold'
     const results = pairs(task, outcomes).map(({ recipient, outcome }) => ({
       recipient,
-      outcome: outcome.kind === 'deferred' && nextAt === null ? expire(outcome) : outcome,
+      // Who may have the mail is told nothing before somebody has looked.
+      outcome: outcome.kind === 'deferred' && nextAt === null && !(isHeld && outcome.unknown) ? expire(outcome) : outcome,
     }))
     const waiting = results.filter(({ outcome }) => outcome.kind === 'deferred')
     tell(attempted, results, nextAt)
+    if (isUnknown) {
+      metrics.event('outcome-unknown')
+      log.event('outcome-unknown', { id: task.id, destination: attempted.destination, attempt: n, held: isHeld })
+    }
 
     const delayDue = task.delayNotified !== true && now() - task.receivedAt >= config.delayNoticeMs
     const told = await tellSender({
@@ -148,7 +155,7 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
 
     const done = results.filter(({ outcome }) => outcome.kind !== 'deferred')
     const history = historyOf(attempted, lines, done, told, now())
-    if (waiting.length === 0 || nextAt === null) return [{ kind: 'finish', id: task.id, history }]
+    if (waiting.length === 0) return [{ kind: 'finish', id: task.id, history }]
     const partly: Settlement[] = done.length === 0 ? [] : [{ kind: 'remember', id: task.id, history }]
     const rest: Task = {
       ...task,
@@ -156,9 +163,11 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
       attempts: lines,
       ...(told.includes('delayed') ? { delayNotified: true } : {}),
     }
-    const unknown = waiting.some(({ outcome }) => outcome.kind === 'deferred' && outcome.unknown)
-    if (unknown && config.delivery.unknownOutcome === 'hold')
+    if (isHeld || nextAt === null) {
+      metrics.event('parked')
+      log.event('parked', { id: task.id, destination: attempted.destination, reason: NOT_KNOWN })
       return [...partly, { kind: 'park', id: task.id, reason: NOT_KNOWN, task: rest }]
+    }
     return [...partly, { kind: 'defer', task: rest, at: nextAt, transcript: packTranscript(report.transcript) }]
   }
 }
