@@ -26,7 +26,7 @@ delivery: { allowPrivateMx: true, timeouts: { connect: 2s } }
 const spool = useSpool(sluice)
 
 it('can be held, shows in the queue, and is delivered once it is released', async () => {
-  expect(await sluice.cli('hold', LITERAL)).toMatchObject({ code: 0, stdout: `${LITERAL}: held\n` })
+  expect(await sluice.cli('hold', LITERAL)).toMatchObject({ code: 0, stdout: `${HOP}: held\n` })
   await submit(sluice.smtpPort, { from: 'anna@own.test', to: [`ok@${LITERAL}`] })
   await eventually('it to wait', async () =>
     (await spool.queue()).some(({ destination, held, waiting }) => destination === HOP && held && waiting === 1),
