@@ -16,9 +16,6 @@ export type TestRedis = {
   client: Redis
   start: () => Promise<void>
   kill: () => Promise<void>
-  /** SIGSTOP and SIGCONT: it hangs, with its connections open, and goes on. */
-  freeze: () => void
-  thaw: () => void
   stop: () => Promise<void>
 }
 
@@ -72,11 +69,8 @@ export const startRedis = async (extra: string[] = []): Promise<TestRedis> => {
     client,
     start,
     kill: () => end('SIGKILL'),
-    freeze: () => void child?.kill('SIGSTOP'),
-    thaw: () => void child?.kill('SIGCONT'),
     stop: async () => {
       client.disconnect()
-      child?.kill('SIGCONT')
       await end('SIGTERM')
       await rm(folder, { recursive: true, force: true })
     },

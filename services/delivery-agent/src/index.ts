@@ -1,1 +1,3 @@
+export type { SessionRun } from './session-runner.ts'
+export { startSessionWorkers } from './session-worker.ts'
 export { type StartedService, startDeliveryAgent } from './start.ts'
