@@ -15,7 +15,7 @@ const route = (name: string, port: number, schedule: string): string =>
 /** Far ends whose mail waits for them; the others are given up soon, so that their notices come in time. */
 const PATIENT = /^far/
 
-export const configText = ({ smtp, lmtp, fars }: Ports, { lanes, store }: Shape): string => `
+export const configText = ({ smtp, lmtp, fars }: Ports, { lanes, store, unknownOutcome }: Shape): string => `
 hostname: mx.chaos.test
 trustedNetworks: [127.0.0.1/32]
 listeners: [{ name: smtp, listen: "127.0.0.1:${smtp}" }]
@@ -32,6 +32,7 @@ schedules:
   brief: { delays: [1s, 1s, 2s, 3s] }
 schedule: patient
 delivery:
+  unknownOutcome: ${unknownOutcome}
   timeouts: { connect: 5s, greeting: 5s, ehlo: 5s, mail: 5s, rcpt: 5s, data: 5s, block: 10s, dot: 20s }
 routes:
   - { name: local, type: local }

@@ -15,7 +15,7 @@ import { isGood, judge } from './judge.ts'
 import { lifeOf, MOST_LIVES } from './life.ts'
 import { createLogBook } from './log-book.ts'
 import { ACCOUNTS } from './mail.ts'
-import { HELP, type Options, readOptions } from './options.ts'
+import { describeShape, HELP, type Options, readOptions } from './options.ts'
 import { planOf } from './plan.ts'
 import { report, writeReport } from './report.ts'
 import { settle } from './settle.ts'
@@ -95,9 +95,12 @@ const conclude = async (options: Options, stage: Stage, { done, ledger, faultsTo
     const { n, id, problem } = finding
     console.log(i < MOST_LIVES ? `\n${await lifeOf(finding, lives)}` : `mail ${n}, ${id}: ${problem}`)
   }
+  const reasons = new Map<string, number>()
   for (const { id, destination, reason, explained } of settled.parked) {
-    console.log(`set aside${explained ? '' : ', NOT EXPLAINED'}: ${id} for ${destination}: ${reason}`)
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+    if (!explained) console.log(`set aside, NOT EXPLAINED: ${id} for ${destination}`)
   }
+  for (const [reason, count] of reasons) console.log(`set aside: ${count}: ${reason}`)
   for (const [id, why] of settled.left) console.log(`left in the spool: ${id}: ${why}`)
   for (const end of ownEnds) console.log(`ended by itself: ${end}`)
   if (!settled.isQuiet) console.log('The spool did NOT settle in time.')
@@ -128,9 +131,7 @@ const main = async (): Promise<number> => {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort(new Error(`stopped by ${name}`)))
   const folder = await mkdtemp(join(tmpdir(), 'sluice-chaos-'))
   const { seed, kills, rate, shape } = options
-  console.log(
-    `seed ${seed}, ${kills} kills, ${rate} messages/s, ${shape.lanes} lanes, large contents in ${shape.store}, in ${folder}`,
-  )
+  console.log(`seed ${seed}, ${kills} kills, ${rate} messages/s, ${describeShape(shape)}, in ${folder}`)
   let isGreen = false
   try {
     isGreen = await run(options, folder, stop.signal)

@@ -16,9 +16,17 @@ export type Options = {
 }
 
 /** What a seed chooses of the gateway, too. */
-export type Shape = { lanes: number; store: 'redis' | 'file' }
+export type Shape = { lanes: number; store: 'redis' | 'file'; unknownOutcome: 'retry' | 'hold' }
 
-const shapeOf = (seed: number): Shape => ({ lanes: seed % 2 === 0 ? 2 : 1, store: seed % 3 === 0 ? 'file' : 'redis' })
+const shapeOf = (seed: number): Shape => ({
+  lanes: seed % 2 === 0 ? 2 : 1,
+  store: seed % 3 === 0 ? 'file' : 'redis',
+  unknownOutcome: seed % 5 === 0 ? 'hold' : 'retry',
+})
+
+/** In words. */
+export const describeShape = ({ lanes, store, unknownOutcome }: Shape): string =>
+  `${lanes} ${lanes === 1 ? 'lane' : 'lanes'}, large contents in ${store}, unknown outcomes: ${unknownOutcome}`
 
 const SIZES = { ci: { kills: 200, minutes: 2.2 }, long: { kills: 1000, minutes: 12 } }
 
@@ -28,7 +36,7 @@ A gateway under load whose parts are killed, frozen, cut off and starved, and an
 Exit code 0 only when none was lost, and none doubled that was not in transmission at a fault.
 
   --seed N       the same number gives the same faults in the same order, and the same mails (1); even ones give the spool two
-                 lanes, those divisible by three keep large contents in files
+                 lanes, those divisible by three keep large contents in files, those by five hold what has an unknown outcome
   --kills N      kill -9, at least so many (${SIZES.ci.kills})
   --minutes N    how long the faults are spread over; then comes the time to settle (${SIZES.ci.minutes})
   --rate N       messages a second (60)

@@ -4,7 +4,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Done } from './faults.ts'
 import type { Verdict } from './judge.ts'
-import type { Options } from './options.ts'
+import { describeShape, type Options } from './options.ts'
 import type { Settled } from './settle.ts'
 
 export type Outcome = {
@@ -90,11 +90,10 @@ const commandOf = ({ options }: Outcome): string => {
 
 export const report = (outcome: Outcome): string => {
   const { done, options } = outcome
-  const { shape } = options
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node.js ${process.versions.node}`
   const kills = done.filter(({ fault }) => fault.kind === 'kill').length
   return [
-    `\`${commandOf(outcome)}\` (${shape.lanes} ${shape.lanes === 1 ? 'lane' : 'lanes'}, large contents in ${shape.store}), ${new Date().toISOString().slice(0, 10)}, ${machine}: ${done.length} faults, ${kills} of them kills.`,
+    `\`${commandOf(outcome)}\` (${describeShape(options.shape)}), ${new Date().toISOString().slice(0, 10)}, ${machine}: ${done.length} faults, ${kills} of them kills.`,
     '',
     ...table(['fault', ...COLUMNS], faultRows(done)),
     '',

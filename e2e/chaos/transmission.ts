@@ -100,7 +100,6 @@ export const createInTransmission = (done: readonly Done[], book: LogBook) => {
 
   /** Why this arrival may have been in vain; null: it was not in transmission at any fault. */
   return (arrival: Arrival): Cause | null => {
-    if (isDroppedByName(arrival.address)) return 'far end dropped it'
     const steps = book.of(arrival.id)
     const attempt = attemptOf(steps, arrival)
     if (attempt === null) return null
@@ -110,6 +109,7 @@ export const createInTransmission = (done: readonly Done[], book: LogBook) => {
     const lapsed = outagesFor(agent).some((outage) => isInHand(attempt, arrival.id, outage))
     if (lapsed && wasRecovered(steps, attempt, arrival.hop)) return 'locks lapsed'
     if (attempt.outcome === 'delivery') return null
+    if (isDroppedByName(arrival.address)) return 'far end dropped it'
     const during = (fault: Done): boolean => overlaps(attempt, fault)
     if (arrival.hop === 'local' && done.some((fault) => isMailboxFault(fault) && during(fault))) return 'mailbox killed or frozen'
     const hop = arrival.hop === 'local' ? 'mailbox' : arrival.hop

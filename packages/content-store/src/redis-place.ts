@@ -3,6 +3,7 @@
  * no piece is ever without an entry and the sweep finds whatever a crash left. Pieces are written in order and removed all at
  * once: what is there is always 0 … n without a gap.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentRef } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
 import { ContentError } from './errors.ts'
@@ -15,6 +16,10 @@ type RedisRef = Extract<ContentRef, { store: 'redis' }>
 
 /** Entries looked at in one call of the sweep. */
 const PAGE = 100
+/** Longer than a failover takes with usual settings. */
+const PATIENCE_MS = 60_000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 2000
 
 const check = (results: [Error | null, unknown][] | null): void => {
   if (results === null) throw new Error('the transaction was given up')
@@ -47,11 +52,27 @@ const openSink = (options: RedisPlaceOptions, id: string, lane: number): Sink =>
   }
 }
 
+/**
+ * Reading again does no harm, so a reader waits out a restart or a failover: its far end has time, and a message put off because of
+ * our own Redis would wait for its next attempt.
+ */
+const fetchPatiently = async (redis: ContentRedis, key: string): Promise<Buffer | null> => {
+  const lateAt = performance.now() + PATIENCE_MS
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+    try {
+      return await redis.getBuffer(key)
+    } catch (fault) {
+      if (performance.now() + pauseMs > lateAt) throw fault
+      await sleep(pauseMs)
+    }
+  }
+}
+
 /** Fetches one piece ahead: two are in memory at most. */
 async function* readPieces(options: RedisPlaceOptions, id: string, ref: RedisRef): AsyncIterable<Buffer> {
   const prefix = options.lanePrefix(ref.lane)
   const fetch = (piece: number): Promise<Buffer | null> => {
-    const fetched = options.redis.getBuffer(pieceKey(prefix, id, piece))
+    const fetched = fetchPatiently(options.redis, pieceKey(prefix, id, piece))
     fetched.catch(() => {}) // thrown where it is awaited
     return fetched
   }

@@ -12,6 +12,11 @@ import { writeTogether } from './write-together.ts'
 /** A node that hangs answers no MOVED: so often the map of the cluster is looked at whatever happens. */
 const LOOK_AT_MAP_MS = 5000
 const MAP_TIMEOUT_MS = 2000
+/**
+ * A Worker that waits for a job gives up by itself when its node hangs, before BullMQ's watchdog would, which comes a second after
+ * the time that Redis was told: on a cluster, its reset of the connection may wait for ever for an end that its recovery prevents.
+ */
+const BLOCKING = { blockingTimeout: 900, blockingTimeoutGrace: 500 }
 
 export type ClusterConnection = {
   role: RedisRole
@@ -44,7 +49,7 @@ const logOutages = (cluster: Cluster, name: string, log: Log): void => {
 export const connectCluster = (nodes: readonly Address[], connection: ClusterConnection): Cluster => {
   const { role, name, log, redisOptions, retryStrategy } = connection
   const cluster = new Cluster([...nodes], {
-    redisOptions,
+    redisOptions: role === 'worker' ? { ...redisOptions, ...BLOCKING } : redisOptions,
     clusterRetryStrategy: retryStrategy,
     enableOfflineQueue: role !== 'write',
     retryDelayOnFailover: role === 'worker' ? 200 : 0,

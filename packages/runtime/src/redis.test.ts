@@ -1,6 +1,9 @@
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { startRedis, type TestRedis } from '@sluice/testkit'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createCertificate, freePort, startRedis, type TestRedis } from '@sluice/testkit'
 import type { Cluster, Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createLogger } from './log.ts'
@@ -107,6 +110,32 @@ describe('connections to Redis', () => {
     await server.client.config('SET', 'requirepass', '')
     expect(lines.join('')).toContain('redis does not answer')
     expect(lines.join('')).not.toContain('falsch')
+  })
+
+  it('rediss:// verifies the certificate of Redis against the CA of the config, and sends nothing without', async () => {
+    const [folder, tlsPort, certificate] = [
+      await mkdtemp(join(tmpdir(), 'sluice-tls-')),
+      await freePort(),
+      await createCertificate(),
+    ]
+    for (const name of ['cert', 'key', 'ca'] as const) await writeFile(join(folder, name), certificate[name])
+    const files = ['--tls-cert-file', 'cert', '--tls-key-file', 'key', '--tls-ca-cert-file', 'ca'].map((each) =>
+      each.startsWith('--') ? each : join(folder, each),
+    )
+    const secure = await startRedis(['--tls-port', String(tlsPort), '--tls-auth-clients', 'no', ...files])
+    const url = `rediss://127.0.0.1:${tlsPort}`
+    const right = connectRedis({ url, password: null, tls: { ca: certificate.ca } }, { role: 'write', name: 'right', log })
+    const wrong = connectRedis({ url, password: null }, { role: 'write', name: 'wrong', log })
+    open.push(right, wrong)
+    await once(right, 'ready')
+    expect(await right.set('over', 'TLS')).toBe('OK')
+    await expect.poll(() => lines.join('')).toContain('self-signed certificate')
+    expect(redisFate(await rejection(wrong.set('over', 'nothing')))).toBe('refused')
+    expect(await secure.client.get('over')).toBe('TLS')
+    right.disconnect()
+    wrong.disconnect()
+    await secure.stop()
+    await rm(folder, { recursive: true })
   })
 
   it('an answer that is an error is a refusal', async () => {

@@ -16,6 +16,9 @@ export type TestRedis = {
   client: Redis
   start: () => Promise<void>
   kill: () => Promise<void>
+  /** SIGSTOP and SIGCONT: it hangs, with its connections open, and goes on. */
+  freeze: () => void
+  thaw: () => void
   stop: () => Promise<void>
 }
 
@@ -69,8 +72,11 @@ export const startRedis = async (extra: string[] = []): Promise<TestRedis> => {
     client,
     start,
     kill: () => end('SIGKILL'),
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
     stop: async () => {
       client.disconnect()
+      child?.kill('SIGCONT')
       await end('SIGTERM')
       await rm(folder, { recursive: true, force: true })
     },
