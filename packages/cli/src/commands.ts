@@ -10,6 +10,7 @@ import { queue } from './commands/queue.ts'
 import { reroute } from './commands/reroute.ts'
 import { retry } from './commands/retry.ts'
 import { send } from './commands/send.ts'
+import { show } from './commands/show.ts'
 import { spoolScript } from './commands/spool-script.ts'
 import { resume, suspend } from './commands/suspend.ts'
 import { trace } from './commands/trace.ts'
@@ -19,4 +20,4 @@ import { why } from './commands/why.ts'
 const VERBS: readonly Command[] = [hold, release, retry, bounce, remove, reroute, suspend, resume]
 const CONFIG: readonly Command[] = [configCheck, configExplain, passwordHash]
 
-export const COMMANDS: readonly Command[] = [up, send, queue, why, trace, ...VERBS, audit, ...CONFIG, spoolScript]
+export const COMMANDS: readonly Command[] = [up, send, queue, show, why, trace, ...VERBS, audit, ...CONFIG, spoolScript]

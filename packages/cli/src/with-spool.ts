@@ -6,10 +6,12 @@ import {
   type Audit,
   createAudit,
   createSelection,
+  createShape,
   createTrace,
   createVerbs,
   createWhy,
   type Selection,
+  type Shape,
   type Trace,
   type Verbs,
 } from '@sluice/spool'
@@ -35,6 +37,7 @@ export type OpenSpool = {
   selection: Selection
   audit: Audit
   why: AskWhy
+  shape: Shape
   trace: (id: string) => Promise<Trace | null>
   directory: Directory
   config: Config
@@ -82,6 +85,7 @@ export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: O
       selection: createSelection(spool),
       audit: createAudit(spool),
       why: createWhy(spool),
+      shape: createShape(spool),
       trace: createTrace(spool),
       directory: createDirectory(config),
       config,

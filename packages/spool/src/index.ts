@@ -18,6 +18,7 @@ export {
   type Turn,
   type TurnMode,
 } from './sessions.ts'
+export { createShape, SHAPE_AGES_MS, SHAPE_KEYS, type Shape, type ShapeKey, type ShapeRow } from './shape.ts'
 export { TASK_STATES, type TaskState } from './tasks.ts'
 export { createTidying, type Tidying } from './tidying.ts'
 export { createTrace, type History, type Trace, type TracedTask } from './trace.ts'

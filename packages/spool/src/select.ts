@@ -39,6 +39,8 @@ export type Selection = {
   destinations: (query: Query) => AsyncIterable<Found[]>
   /** @param look called after each piece with how many tasks were looked at so far */
   tasks: (query: Query, look?: (count: number) => void) => AsyncIterable<Selected[]>
+  /** Those of one destination, looked at once and not remembered: to count them. @param read what is to be told of each */
+  once: (destination: string, query: Query, read: readonly ('from' | 'receivedAt')[]) => AsyncIterable<Selected[]>
 }
 
 const MOST_PASSES = 4
@@ -82,6 +84,12 @@ const suits = (query: Query, id: string, facts: Facts): boolean => {
   if (query.recipient !== undefined && recipients?.some(query.recipient) !== true) return false
   if (query.receivedBefore !== undefined && (receivedAt === null || receivedAt > query.receivedBefore)) return false
   return query.receivedAfter === undefined || (receivedAt !== null && receivedAt >= query.receivedAfter)
+}
+
+const selected = (query: Query, task: ListedTask, fields: readonly TaskField[]): Selected[] => {
+  const facts = factsOf(task, fields)
+  if (!suits(query, task.id, facts)) return []
+  return [{ destination: task.destination, id: task.id, state: task.state, from: facts.from, receivedAt: facts.receivedAt }]
 }
 
 export const createSelection = ({ redis, lanes }: { redis: Redis | Cluster; lanes: number }): Selection => {
@@ -139,11 +147,7 @@ export const createSelection = ({ redis, lanes }: { redis: Redis | Cluster; lane
       let found = 0
       for await (const piece of walk(destination, states, fields)) {
         if (pass === 0) look(piece.length)
-        const fresh = piece.flatMap((task) => {
-          const facts = factsOf(task, fields)
-          if (seen.has(task.id) || !suits(query, task.id, facts)) return []
-          return [{ destination, id: task.id, state: task.state, from: facts.from, receivedAt: facts.receivedAt }]
-        })
+        const fresh = piece.flatMap((task) => (seen.has(task.id) ? [] : selected(query, task, fields)))
         for (const { id } of fresh) seen.add(id)
         found += fresh.length
         if (fresh.length > 0) yield fresh
@@ -154,8 +158,16 @@ export const createSelection = ({ redis, lanes }: { redis: Redis | Cluster; lane
     }
   }
 
+  async function* once(destination: string, query: Query, read: readonly ('from' | 'receivedAt')[]): AsyncIterable<Selected[]> {
+    const asked = fieldsFor(query)
+    const fields = asked[0] === 'data' ? asked : [...new Set([...asked, ...read])]
+    for await (const piece of walk(destination, query.states ?? TASK_STATES, fields))
+      yield piece.flatMap((task) => selected(query, task, fields))
+  }
+
   return {
     destinations,
+    once,
     tasks: async function* tasks(query, look = () => {}) {
       let count = 0
       for await (const found of destinations(query)) {

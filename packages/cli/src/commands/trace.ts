@@ -1,6 +1,6 @@
 /** `sluice trace ID`: a message's whole life. */
 import { parseArgs } from 'node:util'
-import type { Attempt } from '@sluice/contracts'
+import type { Attempt, Mark } from '@sluice/contracts'
 import type { History, Trace, TracedTask } from '@sluice/spool'
 import { type Command, EXIT, UsageError } from '../command.ts'
 import { formatDistance, formatTime } from '../table.ts'
@@ -16,6 +16,11 @@ const STATES: Record<TracedTask['state'], string> = {
   parked: 'parked: set aside for you',
 }
 
+const saidBy = ({ who, why }: Mark): string => `${who === '' ? '' : ` by ${who}`}${why === '' ? '' : `: ${why}`}`
+
+const deedLine = (mark: Mark): string =>
+  `  ${formatTime(mark.at)}  ${mark.verb}${mark.to === undefined ? '' : ` to ${mark.to}`}${saidBy(mark)}`
+
 const indented = (lines: readonly string[]): string[] => lines.map((line) => `    ${line}`)
 
 const taskLines = (traced: TracedTask, now: number): string[] => {
@@ -26,7 +31,9 @@ const taskLines = (traced: TracedTask, now: number): string[] => {
     `${traced.destination}: ${STATES[traced.state]}${when}`,
     ...(task === null ? [] : [`  to ${task.to.map(({ address }) => address).join(', ')}`]),
     ...(traced.problem === null ? [] : [`  ${traced.problem}`]),
+    ...(traced.marked === null ? [] : [`  marked: ${traced.marked.verb}${saidBy(traced.marked)}`]),
     ...(task?.attempts ?? []).map(attemptLine),
+    ...traced.deeds.map(deedLine),
     ...(traced.transcript.length === 0 ? [] : ['  the last conversation:', ...indented(traced.transcript)]),
   ]
 }
@@ -35,6 +42,7 @@ const historyLines = (history: History): string[] => [
   `${history.destination}: done ${formatTime(history.at)}`,
   ...history.recipients.map(({ address, kind, status, reason }) => `  ${address} ${kind} ${status}: ${reason}`),
   ...history.attempts.map(attemptLine),
+  ...(history.by === undefined ? [] : [deedLine(history.by)]),
   ...(history.notice === undefined ? [] : [`  the sender was told: ${history.notice}`]),
   ...(history.transcript === undefined ? [] : ['  the last conversation:', ...indented(history.transcript)]),
 ]
