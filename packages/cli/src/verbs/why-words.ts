@@ -62,7 +62,7 @@ const limitLines = ({ grant, site, sessions, rateAt, gatewayAt }: Standing, now:
 const agentLines = ({ queued, queuedSince, sessions, active }: Standing, now: number): string[] =>
   queued > 0 && sessions > 0 && active === 0
     ? [
-        `its session waits for a delivery-agent: ${times(queued, 'session')} in line, the first since ${formatSpan(now - (queuedSince ?? now))}; agents are busy, or none runs`,
+        `its session waits for a delivery-agent: ${times(queued, 'session')} in line, the first for ${formatSpan(now - (queuedSince ?? now))}; agents are busy, or none runs`,
       ]
     : []
 
