@@ -12,7 +12,7 @@ const sluice = useSluice(() => routesTo({ one, two }))
 const spool = useSpool(sluice)
 
 it('bounces and reroutes each message once, with one notice each', async () => {
-  for (const name of ['one', 'two']) await sluice.cli('hold', name)
+  await sluice.cli('hold', 'one', 'two', 'two/notices')
   const bounced: string[] = []
   const moved: string[] = []
   for (let i = 0; i < EACH; i++) {
