@@ -3,8 +3,7 @@
  * shows, so that only a real loss breaks it: CPU per message strays little however busy a machine is, throughput strays by half.
  * A floor that is missed is looked at once more before it counts. Mail that is not delivered exactly once always fails.
  */
-import { ratioToPostfix } from './report.ts'
-import type { Summary } from './summary.ts'
+import { ratioToPostfix, type Summary } from './summary.ts'
 
 export type Floor = {
   case: string

@@ -1,8 +1,9 @@
 /** The bench's words: a line per run while it goes, a block of stages per case, and the tables at the end. */
 import type { Table } from '../support/docs.ts'
 import type { Case } from './cases.ts'
+import { floorOf } from './floors.ts'
 import type { Result } from './measure.ts'
-import type { Summary } from './summary.ts'
+import { ratioToPostfix, type Summary } from './summary.ts'
 
 const MIB = 2 ** 20
 
@@ -43,12 +44,11 @@ const figureOf = (summary: Summary): string =>
     ? `${summary.perSecond.toFixed(summary.perSecond < 100 ? 1 : 0)}/s`
     : `p50 ${ms(summary.p50Ms)} ms, p99 ${ms(summary.p99Ms)} ms`
 
-/** How many times better than Postfix; null without one. */
-export const ratioToPostfix = (summary: Summary, all: readonly Summary[]): number | null => {
-  const postfix = all.find((each) => each.case === summary.case && each.contender === 'Postfix')
-  if (postfix === undefined) return null
-  if (summary.p50Ms !== null && postfix.p50Ms !== null) return postfix.p50Ms / summary.p50Ms
-  return summary.perSecond / postfix.perSecond
+/** Ours with the goal. */
+const ratioWords = (summary: Summary, all: readonly Summary[]): string => {
+  const ratio = ratioToPostfix(summary, all)?.toFixed(2) ?? ''
+  const goal = summary.contender === 'Sluice' ? floorOf(summary.case)?.goal : undefined
+  return ratio === '' || goal === undefined ? ratio : `${ratio} (goal ${goal})`
 }
 
 const byStage = (summary: Summary): string =>
@@ -69,7 +69,7 @@ export const resultTable = (cases: readonly Case[], all: readonly Summary[], mea
   head: RESULTS,
   rows: rowsOf(cases, all, (summary) => [
     figureOf(summary),
-    ratioToPostfix(summary, all)?.toFixed(2) ?? '',
+    ratioWords(summary, all),
     us(summary.ownCpuUs),
     largest(summary.peakBytes),
     summary.exact ? 'yes' : `NO: ${summary.fault}`,

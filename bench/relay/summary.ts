@@ -71,3 +71,11 @@ export const summarize = (results: readonly Result[]): Summary => {
     p99Ms: over(({ latency }) => latency?.p99Ms ?? null),
   }
 }
+
+/** How many times better than Postfix; null without one. */
+export const ratioToPostfix = (summary: Summary, all: readonly Summary[]): number | null => {
+  const postfix = all.find((each) => each.case === summary.case && each.contender === 'Postfix')
+  if (postfix === undefined) return null
+  if (summary.p50Ms !== null && postfix.p50Ms !== null) return postfix.p50Ms / summary.p50Ms
+  return summary.perSecond / postfix.perSecond
+}

@@ -51,16 +51,23 @@ const machine = (): string => {
 
 const between = (name: string): RegExp => new RegExp(`(<!-- ${name} -->\n)([^]*?)(<!-- /${name} -->)`)
 
-/** @throws when the page has no such markers */
-export const writeTable = async (name: string, table: Table, order: readonly string[], command: string): Promise<void> => {
-  const text = await readFile(FILE, 'utf8')
+/**
+ * The page with the table between its markers.
+ * @param caption stands above it
+ * @throws when the page has no such markers
+ */
+export const withTable = (text: string, name: string, table: Table, order: readonly string[], caption: string): string => {
   const found = between(name).exec(text)
   if (found === null) throw new Error(`docs/performance.md has no markers <!-- ${name} --> and <!-- /${name} -->`)
   const fresh = new Set(table.rows.map(keyOf))
   const kept = rowsWithin(found[2] ?? '', table.head).filter((cells) => !fresh.has(keyOf(cells)))
   const rows = sorted([...kept, ...table.rows], order)
-  const block = `\n\`${command}\` on ${machine()}:\n\n${markdown({ head: table.head, rows })}\n\n`
-  const whole = text.replace(between(name), (_, start: string, __, end: string) => `${start}${block}${end}`)
-  await writeFile(`${FILE}.new`, whole)
+  const block = `\n${caption}\n\n${markdown({ head: table.head, rows })}\n\n`
+  return text.replace(between(name), (_, start: string, __, end: string) => `${start}${block}${end}`)
+}
+
+export const writeTable = async (name: string, table: Table, order: readonly string[], command: string): Promise<void> => {
+  const text = await readFile(FILE, 'utf8')
+  await writeFile(`${FILE}.new`, withTable(text, name, table, order, `\`${command}\` on ${machine()}:`))
   await rename(`${FILE}.new`, FILE)
 }

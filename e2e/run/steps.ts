@@ -54,6 +54,14 @@ export const STEPS: Step[] = [
     timeLimitMs: 420 * SECOND,
     onlyWhenAsked: true,
   },
+  {
+    ...plain,
+    name: 'bench-queue',
+    means: 'the spool alone, each message exactly once',
+    args: ['bench/queue.ts', '--quick'],
+    timeLimitMs: 420 * SECOND,
+    onlyWhenAsked: true,
+  },
 ]
 
 /** What `npm test -- …` asks for: steps by name, `all`, or test files by a part of their path. */
