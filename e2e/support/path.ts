@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
-import { homeLane, lanePrefix, newMessageId, type Recipient, type Task } from '@sluice/contracts'
+import { destinationName, homeLane, lanePrefix, newMessageId, type Recipient, type Task } from '@sluice/contracts'
 import { startDeliveryAgent } from '@sluice/delivery-agent'
 import { type Config, createDirectory, loadConfig } from '@sluice/directory'
 import type { Fields, Log } from '@sluice/runtime'
@@ -35,6 +35,8 @@ export type Mail = {
   from?: string
   content?: string | Buffer
   id?: string
+  /** The class it travels in; left out: the default one. */
+  class?: string
 } & Partial<Pick<Task, 'receivedAt' | 'notice'>>
 
 /** far.test and two.test have far ends of their own, dead.test one that is not there; own.test takes everything; local aliases. */
@@ -113,7 +115,8 @@ const createMailer = (redis: Redis, config: Config, now: () => number) => {
     const to = mail.to.map((each) => (typeof each === 'string' ? { address: each } : each))
     const destinations = new Map<string, Recipient[]>()
     for (const recipient of to) {
-      const destination = directory.destinationOf(recipient) ?? recipient.address.split('@')[1]!
+      const hop = directory.destinationOf(recipient) ?? recipient.address.split('@')[1]!
+      const destination = destinationName(hop, mail.class ?? '')
       destinations.set(destination, [...(destinations.get(destination) ?? []), recipient])
     }
     const bytes = Buffer.from(mail.content ?? `Subject: ${id}\r\nMessage-ID: <${id}@sender.test>\r\n\r\nhello\r\n`)

@@ -3,6 +3,7 @@
 import type { Mark } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
 import { readMark } from './payload.ts'
+import { SITE_FIELDS, type SiteState, siteStateOf } from './site-state.ts'
 
 export type DestinationState = {
   destination: string
@@ -21,11 +22,7 @@ export type DestinationState = {
   site: string | null
   /** ms since the epoch of the next attempt that is planned */
   nextAttemptAt: number | null
-  /** The site is left alone until then, and why. */
-  backoff: { until: number; reason: string } | null
-  /** The site is paused until then: by `suspend`, or by a reply rule. */
-  paused: { until: number; reason: string } | null
-}
+} & SiteState
 
 export type Replies = [Error | null, unknown][] | null
 /** The reply at an index of a pipeline. @throws its error */
@@ -41,8 +38,8 @@ export const textAt = (replies: Replies, index: number): string | null => {
 
 const COMMANDS_EACH = 9
 
-const pauseOf = (until: string | null | undefined, reason: string | null | undefined, now: number) =>
-  Number(until ?? 0) > now ? { until: Number(until), reason: reason ?? '' } : null
+/** Site, siteLimit, siteIntervalUs. */
+const grantAt = (replies: Replies, at: number): (string | null)[] => valueAt(replies, at + 6) as (string | null)[]
 
 const stateAt = (replies: Replies, at: number, destination: string): DestinationState => {
   const first = valueAt(replies, at + 7)
@@ -56,10 +53,11 @@ const stateAt = (replies: Replies, at: number, destination: string): Destination
     sessions: Number(valueAt(replies, at + 4)),
     held: Number(valueAt(replies, at + 5)) === 1,
     heldBy: readMark(textAt(replies, at + 8)),
-    site: textAt(replies, at + 6),
+    site: grantAt(replies, at)[0] ?? null,
     nextAttemptAt: score === undefined ? null : Math.floor(Number(score) / 0x1000),
     backoff: null,
     paused: null,
+    curb: null,
   }
 }
 
@@ -80,7 +78,7 @@ export const readStates = async (
       .zcard(`${queue}:failed`)
       .scard(`${prefix}:sessions:${name}`)
       .hexists(`${queue}:meta`, 'paused')
-      .hget(`${prefix}:grant:${name}`, 'site')
+      .hmget(`${prefix}:grant:${name}`, 'site', 'siteLimit', 'siteIntervalUs')
       .zrange(`${queue}:delayed`, '0', '0', 'WITHSCORES')
       .hget(`${prefix}:holds`, name)
   }
@@ -88,11 +86,11 @@ export const readStates = async (
   const states = names.map((name, i) => stateAt(replies, i * COMMANDS_EACH, name))
   const sites = [...new Set(states.flatMap(({ site }) => site ?? []))]
   const asked = redis.pipeline()
-  for (const site of sites) asked.hmget(`${prefix}:site:${site}`, 'until', 'reason', 'pausedUntil', 'pauseReason')
+  for (const site of sites) asked.hmget(`${prefix}:site:${site}`, ...SITE_FIELDS)
   const told = await asked.exec()
   const bySite = new Map(sites.map((site, i) => [site, valueAt(told, i) as (string | null)[]]))
-  return states.map((state) => {
-    const [until, reason, pausedUntil, pauseReason] = bySite.get(state.site ?? '') ?? []
-    return { ...state, backoff: pauseOf(until, reason, now), paused: pauseOf(pausedUntil, pauseReason, now) }
+  return states.map((state, i) => {
+    const [, ...limits] = grantAt(replies, i * COMMANDS_EACH)
+    return { ...state, ...siteStateOf(bySite.get(state.site ?? '') ?? [], limits, now) }
   })
 }

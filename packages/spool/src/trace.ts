@@ -14,7 +14,14 @@ export const historySchema = z.object({
   sizeBytes: z.number(),
   client: z.string().optional(),
   attempts: z.array(
-    z.object({ n: z.number(), at: z.number(), host: z.string().nullable(), stage: z.string(), reply: z.string() }),
+    z.object({
+      n: z.number(),
+      at: z.number(),
+      host: z.string().nullable(),
+      stage: z.string(),
+      reply: z.string(),
+      early: z.boolean().optional(),
+    }),
   ),
   recipients: z.array(z.object({ address: z.string(), kind: z.string(), status: z.string(), reason: z.string() })),
   notice: z.string().optional(),

@@ -14,7 +14,11 @@ export type SessionParts = {
   /** How often an address has been seen, for all connections. */
   seen: Map<string, number>
   accept: (message: FarEndMessage) => void
+  /** Connections that are open now, this one included. */
+  open: () => number
 }
+
+const TOO_MANY: Step = { reply: '421 4.7.0 far.test Error: too many connections from you', afterwards: 'close' }
 
 type Transaction = { from: string; parameters: string; startedAt: number; recipients: FarEndMessage['recipients'] }
 
@@ -41,8 +45,10 @@ export class FarEndSession {
   start(): void {
     if (this.#stops('connect')) return
     if (this.#stops('greeting')) return
-    const { hostname = 'far.test', protocol = 'smtp' } = this.#parts.options()
-    this.#run(() => this.#answer('greeting', { reply: `220 ${hostname} ${protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} scripted` }))
+    const { hostname = 'far.test', protocol = 'smtp', maxConnections = Number.POSITIVE_INFINITY } = this.#parts.options()
+    const welcome: Step = { reply: `220 ${hostname} ${protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} scripted` }
+    const isFull = this.#parts.open() > maxConnections
+    this.#run(() => this.#answer('greeting', isFull ? TOO_MANY : welcome))
   }
 
   destroy(): void {

@@ -36,6 +36,8 @@ export type FarEndOptions = {
   certificate?: TestCertificate
   /** MAIL is refused (530) without these; offered in the clear as well when tls is off. */
   auth?: { user: string; password: string; mechanisms?: string }
+  /** Connections at once; beyond it the greeting is 421 4.7.0 too many connections. */
+  maxConnections?: number
   /** Recipients a transaction; beyond it 452 4.5.3. */
   maxRecipients?: number
   /** After so many messages on a connection, MAIL is answered 421 and the connection closed. */

@@ -72,7 +72,7 @@ export const startFarEnd = async (given: FarEndOptions = {}): Promise<FarEnd> =>
       messages.push(message)
       watch.changed()
     }
-    new FarEndSession(socket, { options: () => options, index, record, seen, accept }).start()
+    new FarEndSession(socket, { options: () => options, index, record, seen, accept, open: () => sockets.size }).start()
   }
 
   const server =

@@ -7,6 +7,15 @@ import { countOf, createProgress } from '../verbs/progress.ts'
 import { type Asked, parseQuery, QUERY_HELP, QUERY_OPTIONS } from '../verbs/query.ts'
 import { type OpenSpool, SPOOL_HELP, SPOOL_OPTIONS, withSpool } from '../with-spool.ts'
 
+/** `curbed for 9 min to 2 connections, 30 messages a minute: rule NAME: 421 …` */
+const curbed = ({ until, connections, intervalUs, reason }: NonNullable<DestinationState['curb']>, now: number): string => {
+  const limits = [
+    ...(connections === null ? [] : [`${connections} ${connections === 1 ? 'connection' : 'connections'}`]),
+    ...(intervalUs === null ? [] : [`${Math.max(1, Math.round(60_000_000 / intervalUs))} messages a minute`]),
+  ]
+  return `curbed for ${formatSpan(until - now)} to ${limits.join(', ')}: ${reason}`
+}
+
 const stateOf = (each: DestinationState, now: number): string => {
   if (each.held)
     return each.heldBy === null || each.heldBy.who === ''
@@ -15,6 +24,8 @@ const stateOf = (each: DestinationState, now: number): string => {
   if (each.paused !== null)
     return `paused ${each.paused.until > FOR_EVER ? '' : `for ${formatSpan(each.paused.until - now)}, `}${each.paused.reason}`
   if (each.backoff !== null) return `left alone for ${formatSpan(each.backoff.until - now)}: ${each.backoff.reason}`
+  if (each.paused !== null) return `paused for ${formatSpan(each.paused.until - now)}: ${each.paused.reason}`
+  if (each.curb !== null && each.waiting + each.active > 0) return curbed(each.curb, now)
   if (each.waiting + each.active > 0) return each.sessions > 0 ? 'being delivered' : 'waiting for a session'
   if (each.nextAttemptAt !== null) return `next attempt ${formatDistance(each.nextAttemptAt, now)}`
   return each.parked > 0 ? 'parked' : ''
