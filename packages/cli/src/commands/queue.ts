@@ -24,7 +24,6 @@ const stateOf = (each: DestinationState, now: number): string => {
   if (each.paused !== null)
     return `paused ${each.paused.until > FOR_EVER ? '' : `for ${formatSpan(each.paused.until - now)}, `}${each.paused.reason}`
   if (each.backoff !== null) return `left alone for ${formatSpan(each.backoff.until - now)}: ${each.backoff.reason}`
-  if (each.paused !== null) return `paused for ${formatSpan(each.paused.until - now)}: ${each.paused.reason}`
   if (each.curb !== null && each.waiting + each.active > 0) return curbed(each.curb, now)
   if (each.waiting + each.active > 0) return each.sessions > 0 ? 'being delivered' : 'waiting for a session'
   if (each.nextAttemptAt !== null) return `next attempt ${formatDistance(each.nextAttemptAt, now)}`
