@@ -72,3 +72,27 @@ export const createAudit = ({ redis, now }: { redis: Redis | Cluster; now: () =>
     },
   }
 }
+
+/** Notes of commands that have ended, each to one of all who follow: for the log. A follower that dies in between loses some; the stream keeps them. */
+export type FollowAudit = (most: number) => Promise<AuditEntry[]>
+
+const GROUP = 'log'
+
+export const createAuditFollower = ({ redis }: { redis: Redis | Cluster }): FollowAudit => {
+  const join = async (): Promise<boolean> => {
+    if ((await redis.exists(AUDIT_KEY)) === 0) return false
+    await redis.xgroup('CREATE', AUDIT_KEY, GROUP, '0').catch((error: Error) => {
+      if (!error.message.startsWith('BUSYGROUP')) throw error
+    })
+    return true
+  }
+  return async (most) => {
+    if (!(await join())) return []
+    const reply = await redis.xreadgroup('GROUP', GROUP, 'follower', 'COUNT', most, 'NOACK', 'STREAMS', AUDIT_KEY, '>')
+    const [[, entries = []] = []] = (reply ?? []) as [string, [string, string[]][]][]
+    return entries.flatMap(([, flat]) => {
+      const { op = '', verb = '', who = '', why = '', query = '', at, count } = auditFields(flat)
+      return count === undefined ? [] : [{ op, verb: verb as AuditVerb, who, why, query, at: Number(at), count: Number(count) }]
+    })
+  }
+}

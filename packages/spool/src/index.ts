@@ -1,5 +1,14 @@
 export { type AdmissionOptions, createAdmission } from './admission.ts'
-export { AUDIT_VERBS, type Audit, type AuditEntry, type AuditNote, type AuditVerb, createAudit } from './audit.ts'
+export {
+  AUDIT_VERBS,
+  type Audit,
+  type AuditEntry,
+  type AuditNote,
+  type AuditVerb,
+  createAudit,
+  createAuditFollower,
+  type FollowAudit,
+} from './audit.ts'
 export { createContentRelease } from './content-release.ts'
 export { type Decoded, decodeIntake, decodeTask, encodeTask, type Intake, readMark, taskOf } from './payload.ts'
 export { type PublishedScript, publishedScripts } from './published.ts'

@@ -5,7 +5,7 @@ import { lanePrefix } from '@sluice/contracts'
 import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
 import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
-import { createAdmission, createScheduling, createTidying } from '@sluice/spool'
+import { createAdmission, createAuditFollower, createScheduling, createTidying } from '@sluice/spool'
 import { createGrants, intervalUs } from './grants.ts'
 import { startIntake } from './intake.ts'
 import { createSpoolerMetrics } from './metrics.ts'
@@ -72,6 +72,7 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     contentStore,
     isNeeded: tidying.isNeeded,
     retryIntake: tidying.retryIntake,
+    followAudit: createAuditFollower({ redis: command }),
     lanes,
     log,
     repaired: metrics.repaired,

@@ -38,6 +38,7 @@ describe('tending', () => {
         asked.push('intake')
         return Promise.resolve(0)
       },
+      followAudit: () => Promise.resolve([]),
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
       repaired: (kind, count) => {
@@ -74,6 +75,7 @@ describe('tending', () => {
         return Promise.resolve(true)
       },
       retryIntake: () => Promise.resolve(0),
+      followAudit: () => Promise.resolve([]),
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
       repaired: () => {},

@@ -7,11 +7,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentStore } from '@sluice/content-store'
 import type { Log } from '@sluice/runtime'
-import type { Present, Scheduling } from '@sluice/spool'
+import type { FollowAudit, Present, Scheduling } from '@sluice/spool'
 
 const EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 15 * 60_000
 const SWEEP_OLDER_MS = 60 * 60_000
+const AUDIT_AT_ONCE = 1000
 const SURVEY_EVERY_MS = 60 * 60_000
 /** Keys of one look, which keeps Redis for a millisecond or so, and the pause behind it: 2 million keys take some two minutes. */
 const SURVEY_KEYS = 200
@@ -36,6 +37,7 @@ export type TendingDependencies = {
   contentStore: Pick<ContentStore, 'sweep'>
   isNeeded: Parameters<ContentStore['sweep']>[1]
   retryIntake: (lane: number) => Promise<number>
+  followAudit: FollowAudit
   lanes: number
   log: Log
   repaired: (kind: RepairKind, count: number) => void
@@ -95,6 +97,12 @@ export const createTending = (deps: TendingDependencies) => {
     if (swept > 0) log.info('removed contents that no message needs', { count: swept })
   }
 
+  /** What the postmaster did stands in the log of one of the spoolers, within a minute. */
+  const tellAudit = async (): Promise<void> => {
+    for (const { verb, at, op: _, ...note } of await deps.followAudit(AUDIT_AT_ONCE))
+      log.event(verb, { ...note, saidAt: new Date(at).toISOString() })
+  }
+
   /** Runs until the signal. */
   return async (): Promise<void> => {
     const every = (ms: number, work: () => Promise<void>): (() => Promise<void>) => {
@@ -108,7 +116,7 @@ export const createTending = (deps: TendingDependencies) => {
     const eachLane = (work: (lane: number) => Promise<void>) => async (): Promise<void> => {
       for (let lane = 0; lane < lanes; lane++) await work(lane)
     }
-    const steps = [every(SURVEY_EVERY_MS, eachLane(survey)), eachLane(tendLane), every(SWEEP_EVERY_MS, sweep)]
+    const steps = [tellAudit, every(SURVEY_EVERY_MS, eachLane(survey)), eachLane(tendLane), every(SWEEP_EVERY_MS, sweep)]
     while (!signal.aborted) {
       try {
         for (const step of steps) await step()
