@@ -22,44 +22,68 @@ export type Settled = {
 }
 
 const LIMIT_MS = 300_000
+/** How often what is set aside is tried again. */
+const MOST_ROUNDS = 5
 /** A site that failed too often is left alone for up to half an hour; beyond this the postmaster asks for it at once. */
 const PATIENCE_MS = 15_000
 
-const inSpool = async (
-  { redis, lanes }: Spool,
-  states: readonly DestinationState[],
-): Promise<[id: string, destination: string][]> => {
-  const found: [string, string][] = []
-  for (const { destination } of states) {
-    const key = `${lanePrefix(laneOf(destination, lanes))}:${destination}`
-    const lists = [redis.lrange(`${key}:wait`, 0, -1), redis.lrange(`${key}:active`, 0, -1)]
-    const sets = [redis.zrange(`${key}:delayed`, '0', '-1'), redis.zrange(`${key}:failed`, '0', '-1')]
-    const ids = (await Promise.all([...lists, ...sets])).flat()
-    found.push(...ids.map((id): [string, string] => [id, destination]))
-  }
-  return found
-}
-
-export const settle = async (spool: Spool, signal: AbortSignal, tell: (waiting: number) => void): Promise<Settled> => {
-  const { redis, lanes } = spool
+/** What the run asks the spool, and asks of it. */
+const lookInto = ({ redis, lanes }: Spool) => {
   const options = { redis, lanes, now: Date.now }
   const verbs = createVerbs(options)
   const why = createWhy(options)
-  const startedAt = Date.now()
+  const keyOf = (destination: string): string => `${lanePrefix(laneOf(destination, lanes))}:${destination}`
+  const parkedIn = ({ destination, parked }: DestinationState): Promise<string[]> =>
+    parked === 0 ? Promise.resolve([]) : redis.zrange(`${keyOf(destination)}:failed`, '0', '-1')
+  const allIn = async (state: DestinationState): Promise<string[]> => {
+    const key = keyOf(state.destination)
+    const lists = [redis.lrange(`${key}:wait`, 0, -1), redis.lrange(`${key}:active`, 0, -1)]
+    return (await Promise.all([...lists, redis.zrange(`${key}:delayed`, '0', '-1'), parkedIn(state)])).flat()
+  }
+  return {
+    retry: verbs.retry,
+    /** How much is not yet at rest. A site that is left alone for long is asked for. */
+    waiting: async (): Promise<number> => {
+      const states = await verbs.queue()
+      for (const { destination, backoff } of states) {
+        if (backoff !== null && backoff.until > Date.now() + PATIENCE_MS) await verbs.retry(destination)
+      }
+      const intake = await verbs.intake()
+      return states.reduce((sum, state) => sum + state.waiting + state.active + state.delayed + state.sessions, intake.waiting)
+    },
+    parked: async (): Promise<Parked[]> => {
+      const found: Parked[] = []
+      for (const state of await verbs.queue()) {
+        const { destination } = state
+        for (const id of await parkedIn(state)) {
+          const { task } = await why(destination, id)
+          const reason = task?.problem ?? 'why does not say'
+          found.push({ id, destination, reason, explained: task?.state === 'parked' && EXPLAINED.test(reason) })
+        }
+      }
+      return found
+    },
+    left: async (): Promise<Map<string, string>> => {
+      const found = new Map<string, string>()
+      for (const state of await verbs.queue()) {
+        for (const id of await allIn(state)) found.set(id, JSON.stringify(await why(state.destination, id)))
+      }
+      return found
+    },
+  }
+}
 
-  const waiting = async (): Promise<number> => {
-    const states = await verbs.queue()
-    for (const { destination, backoff } of states) {
-      if (backoff !== null && backoff.until > Date.now() + PATIENCE_MS) await verbs.retry(destination)
-    }
-    const intake = await verbs.intake()
-    return states.reduce((sum, state) => sum + state.waiting + state.active + state.delayed + state.sessions, intake.waiting)
+export const settle = async (spool: Spool, signal: AbortSignal, tell: (waiting: number) => void): Promise<Settled> => {
+  const view = lookInto(spool)
+  const startedAt = Date.now()
+  const seen = new Map<string, Parked>()
+  const note = (parked: readonly Parked[]): void => {
+    for (const each of parked) seen.set(`${each.destination} ${each.id}`, each)
   }
   /** Twice: a notice comes into one queue before its cause leaves another. */
   const untilQuiet = async (): Promise<boolean> => {
-    let quiet = 0
-    while (quiet < 2 && !signal.aborted) {
-      const count = await waiting()
+    for (let quiet = 0; quiet < 2 && !signal.aborted; ) {
+      const count = await view.waiting()
       quiet = count === 0 ? quiet + 1 : 0
       if (Date.now() - startedAt > LIMIT_MS) return false
       tell(count)
@@ -67,28 +91,15 @@ export const settle = async (spool: Spool, signal: AbortSignal, tell: (waiting: 
     }
     return !signal.aborted
   }
-  const parkedNow = async (): Promise<Parked[]> => {
-    const found: Parked[] = []
-    for (const { destination, parked } of await verbs.queue()) {
-      const ids =
-        parked === 0 ? [] : await redis.zrange(`${lanePrefix(laneOf(destination, lanes))}:${destination}:failed`, '0', '-1')
-      for (const id of ids) {
-        const { task } = await why(destination, id)
-        const reason = task?.problem ?? 'why does not say'
-        found.push({ id, destination, reason, explained: task?.state === 'parked' && EXPLAINED.test(reason) })
-      }
-    }
-    return found
+  /** An attempt may bring an outcome that nobody knows, and so be set aside once more. */
+  const release = async (): Promise<number> => {
+    const parked = await view.parked()
+    note(parked)
+    for (const { destination, id } of parked) await view.retry(destination, id)
+    return parked.length
   }
-
-  const before = await parkedNow()
-  await untilQuiet()
-  const parked = await parkedNow()
-  for (const { destination, id } of parked) await verbs.retry(destination, id)
-  const isQuiet = await untilQuiet()
-  const left = new Map<string, string>()
-  for (const [id, destination] of await inSpool(spool, await verbs.queue()))
-    left.set(id, JSON.stringify(await why(destination, id)))
-  const all = new Map([...before, ...parked].map((each) => [`${each.destination} ${each.id}`, each]))
-  return { parked: [...all.values()], left, isQuiet, tookMs: Date.now() - startedAt }
+  note(await view.parked())
+  let isQuiet = await untilQuiet()
+  for (let round = 0; round < MOST_ROUNDS && isQuiet && (await release()) > 0; round++) isQuiet = await untilQuiet()
+  return { parked: [...seen.values()], left: await view.left(), isQuiet, tookMs: Date.now() - startedAt }
 }
