@@ -21,6 +21,12 @@ import { report, writeReport } from './report.ts'
 import { settle } from './settle.ts'
 import { createInTransmission } from './transmission.ts'
 
+class Stopped extends Error {
+  constructor(signal: NodeJS.Signals) {
+    super(`stopped by ${signal}`)
+  }
+}
+
 const TELL_EVERY_MS = 5000
 
 const bringUp = async (gateway: Gateway): Promise<void> => {
@@ -35,9 +41,12 @@ const say = (startedAt: number, text: string): void => {
   console.log(`${String(seconds).padStart(4)} s  ${text}`)
 }
 
-/** Rejects then; never resolves. */
+/** Rejects then, or now if it is over already; never resolves. */
 const untilStopped = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 
 type Stage = Awaited<ReturnType<typeof setUp>>
 
@@ -53,7 +62,8 @@ const setUp = async ({ shape }: Options, folder: string) => {
 const play = async (options: Options, { arrivals, farEnds, gateway }: Stage, signal: AbortSignal) => {
   const { seed, kills, faultsMs, rate } = options
   const startedAt = Date.now()
-  await bringUp(gateway)
+  const stopped = untilStopped(signal)
+  await Promise.race([bringUp(gateway), stopped])
   const faults = createFaults(gateway, farEnds, planOf(seed, kills, faultsMs), signal)
   const clients = startClients({ seed, rate, ports: gateway.smtpPorts })
   let toldAt = Date.now()
@@ -67,7 +77,7 @@ const play = async (options: Options, { arrivals, farEnds, gateway }: Stage, sig
   }
   const teller = setInterval(() => tell(), 500)
   try {
-    await Promise.race([faults.run(), untilStopped(signal)])
+    await Promise.race([faults.run(), stopped])
   } finally {
     clearInterval(teller)
     clients.leave()
@@ -128,7 +138,7 @@ const main = async (): Promise<number> => {
     return 0
   }
   const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort(new Error(`stopped by ${name}`)))
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort(new Stopped(name)))
   const folder = await mkdtemp(join(tmpdir(), 'sluice-chaos-'))
   const { seed, kills, rate, shape } = options
   console.log(`seed ${seed}, ${kills} kills, ${rate} messages/s, ${describeShape(shape)}, in ${folder}`)
@@ -137,13 +147,16 @@ const main = async (): Promise<number> => {
     isGreen = await run(options, folder, stop.signal)
     console.log(isGreen ? 'Nothing was lost, and nothing doubled but what was in transmission.' : 'The account does NOT hold.')
   } finally {
-    if (isGreen && !options.keep) await rm(folder, { recursive: true, force: true })
+    if ((isGreen || stop.signal.aborted) && !options.keep) await rm(folder, { recursive: true, force: true })
     else console.log(`kept: ${folder}`)
   }
   return isGreen ? 0 : 1
 }
 
-process.exitCode = await main().catch((fault: unknown) => {
-  console.error(fault instanceof Error ? (fault.stack ?? fault.message) : fault)
+const code = await main().catch((fault: unknown) => {
+  if (fault instanceof Stopped) console.error(fault.message)
+  else console.error(fault instanceof Error ? (fault.stack ?? fault.message) : fault)
   return 1
 })
+// Faults that were stopped in the middle wait on, and nobody waits for them.
+process.exit(code)
