@@ -46,7 +46,7 @@ export type Evidence = {
   book: LogBook
   inTransmission: InTransmission
   /** IDs that are left in the spool. */
-  left: ReadonlyMap<string, string>
+  left: ReadonlyMap<string, unknown>
 }
 
 const keyOf = (id: string, address: string): string => `${id} ${address}`
@@ -158,5 +158,4 @@ export const judge = (evidence: Evidence): Verdict => {
   return verdict
 }
 
-export const isGood = ({ lost, unexplained, wrong, queued }: Verdict): boolean =>
-  lost.length + unexplained.length + wrong.length + queued === 0
+export const isGood = ({ lost, unexplained, wrong }: Verdict): boolean => lost.length + unexplained.length + wrong.length === 0

@@ -111,12 +111,13 @@ const conclude = async (options: Options, stage: Stage, { done, ledger, faultsTo
     if (!explained) console.log(`set aside, NOT EXPLAINED: ${id} for ${destination}`)
   }
   for (const [reason, count] of reasons) console.log(`set aside: ${count}: ${reason}`)
-  for (const [id, why] of settled.left) console.log(`left in the spool: ${id}: ${why}`)
+  const left = [...settled.left].filter(([, why]) => why !== null)
+  for (const [id, why] of left) console.log(`left in the spool: ${id}: ${why}`)
   for (const end of ownEnds) console.log(`ended by itself: ${end}`)
   if (!settled.isQuiet) console.log('The spool did NOT settle in time.')
   const text = report({ options, done, verdict, settled, faultsTookMs, ownEnds })
   console.log(`\n${text}\n`)
-  const holds = isGood(verdict) && settled.isQuiet && settled.parked.every(({ explained }) => explained)
+  const holds = isGood(verdict) && settled.isQuiet && left.length === 0 && settled.parked.every(({ explained }) => explained)
   if (options.write && holds) await writeReport(text, options.size)
   return holds
 }

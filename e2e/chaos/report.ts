@@ -70,7 +70,7 @@ const accountRows = ({ verdict, settled, faultsTookMs, ownEnds }: Outcome): (str
     ['… bounced, and the notice arrived', verdict.bounced],
     ['… of these, because the retries of the run (minutes, not hours) were used up', verdict.late],
     ['… bounced, nobody to tell (null reverse-path)', verdict.untold],
-    ['… still in the spool', verdict.queued],
+    ['… still in the spool, and `why` says so', verdict.queued],
     ['notices', verdict.notices],
     ['set aside (poison, outcome unknown), tried again by the verb', settled.parked.length],
     [`in transmission at a fault${causesOf(verdict.inTransmission)}`, sumOf(verdict.inTransmission)],

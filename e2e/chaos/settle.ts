@@ -1,11 +1,13 @@
 /** After the last fault: waits until nothing is left in the spool but what was set aside, and then tries that once more by the verb. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { laneOf, lanePrefix } from '@sluice/contracts'
-import { createVerbs, createWhy, type DestinationState } from '@sluice/spool'
+import { createVerbs, createWhy, type DestinationState, type Standing } from '@sluice/spool'
 import type { Redis } from 'ioredis'
 
 /** Tasks that were in hand of so many dying agents, or whose outcome nobody knows: set aside on purpose, and whole. */
 const EXPLAINED = /died \d+ times in a row|is not known/
+
+const isExplained = ({ task }: Standing): boolean => task?.state === 'parked' && EXPLAINED.test(task.problem ?? '')
 
 type Spool = { redis: Redis; lanes: number }
 
@@ -14,8 +16,8 @@ export type Parked = { id: string; destination: string; reason: string; explaine
 export type Settled = {
   /** Set aside, and why: before they were tried once more. */
   parked: Parked[]
-  /** IDs that are left in the spool after all, and what `why` says of each. */
-  left: ReadonlyMap<string, string>
+  /** IDs that are left in the spool after all, and what `why` says of each when that is no reason. */
+  left: ReadonlyMap<string, string | null>
   /** Nothing waits any more. */
   isQuiet: boolean
   tookMs: number
@@ -23,7 +25,7 @@ export type Settled = {
 
 const LIMIT_MS = 300_000
 /** How often what is set aside is tried again. */
-const MOST_ROUNDS = 5
+const MOST_ROUNDS = 2
 /** A site that failed too often is left alone for up to half an hour; beyond this the postmaster asks for it at once. */
 const PATIENCE_MS = 15_000
 
@@ -56,17 +58,20 @@ const lookInto = ({ redis, lanes }: Spool) => {
       for (const state of await verbs.queue()) {
         const { destination } = state
         for (const id of await parkedIn(state)) {
-          const { task } = await why(destination, id)
-          const reason = task?.problem ?? 'why does not say'
-          found.push({ id, destination, reason, explained: task?.state === 'parked' && EXPLAINED.test(reason) })
+          const standing = await why(destination, id)
+          const reason = standing.task?.problem ?? 'why does not say'
+          found.push({ id, destination, reason, explained: isExplained(standing) })
         }
       }
       return found
     },
-    left: async (): Promise<Map<string, string>> => {
-      const found = new Map<string, string>()
+    left: async (): Promise<Map<string, string | null>> => {
+      const found = new Map<string, string | null>()
       for (const state of await verbs.queue()) {
-        for (const id of await allIn(state)) found.set(id, JSON.stringify(await why(state.destination, id)))
+        for (const id of await allIn(state)) {
+          const standing = await why(state.destination, id)
+          found.set(id, isExplained(standing) ? null : JSON.stringify(standing))
+        }
       }
       return found
     },
