@@ -101,7 +101,7 @@ it('exit codes: 2 for a command line that is wrong, 3 for what is not known, 1 f
 
 it('every command has its help, with usage and exit codes', async () => {
   const verbs = ['hold', 'release', 'retry', 'bounce', 'delete', 'reroute', 'suspend', 'resume']
-  const names = ['up', 'send', 'queue', 'trace', ...verbs, 'audit', 'config check']
+  const names = ['up', 'send', 'queue', 'show', 'why', 'trace', ...verbs, 'audit', 'config check']
   const overview = await runProgram(BIN, ['help'])
   expect(overview.code).toBe(0)
   const helps = await Promise.all(names.map((name) => runProgram(BIN, [...name.split(' '), '--help'])))

@@ -110,12 +110,39 @@ it('suspends a site for all its destinations, and resumes it', async () => {
   expect(one.messages).toHaveLength(before + 1)
 })
 
+it('shows a message and its bytes, says why it waits, and counts by age', async () => {
+  const id = await send('anna@own.test', 'tempfail+w@one.test')
+  await waits(1)
+  const shown = (await sluice.cli('show', id)).stdout
+  expect(shown).toMatch(/from <anna@own\.test>[\s\S]*attempt 1, [\s\S]*450[\s\S]*the last conversation/)
+  const header = (await sluice.cli('show', id, '--headers')).stdout
+  const whole = (await sluice.cli('show', id, '--content')).stdout
+  expect(header).toMatch(/^Received: [\s\S]*\r\n\r\n$/)
+  expect(whole.length).toBeGreaterThan(header.length)
+  expect(whole.startsWith(header)).toBe(true)
+  expect((await sluice.cli('why', id)).stdout).toMatch(
+    /^one \(tempfail\+w@one\.test\):\n {2}attempt 2 of 6 is planned for .* \(in 2 h\), because of the last one \(.*, rcpt\): .*450/,
+  )
+  expect((await sluice.cli('why', 'one')).stdout).toMatch(/0 due, 0 in hand, 1 later, 0 parked[\s\S]*site one: /)
+  expect((await sluice.cli('queue', '--by', 'sender')).stdout).toMatch(/^SENDER +T +5 +10 [\s\S]*^<anna@own\.test> +1 +1 +0/m)
+  expect(await json('queue', '--by', 'state', '--recipient', '*@one.test')).toMatchObject({ rows: [{ key: 'later', count: 1 }] })
+  expect(await sluice.cli('queue', '--by', 'colour')).toMatchObject({ code: 2 })
+  await sluice.cli('delete', id, '--why', 'enough')
+  await spool.idle()
+  expect((await sluice.cli('why', id)).stdout).toMatch(/deleted at .* by .*: enough/)
+  expect(await sluice.cli('show', id, '--content')).toMatchObject({ code: 3 })
+  expect(await sluice.cli('why', '0000000000ABCDEFGH')).toMatchObject({
+    code: 3,
+    stderr: 'nothing is known of 0000000000ABCDEFGH\n',
+  })
+})
+
 it('keeps who did what, and why, in the audit', async () => {
   const { entries } = await json('audit')
   expect(entries).toContainEqual(
     expect.objectContaining({ verb: 'hold', who: 'anna', why: 'looks like spam', query: '--sender *@bad.test', count: 2 }),
   )
-  expect(entries[0]).toMatchObject({ verb: 'resume', query: 'one', count: 1 })
+  expect(entries[1]).toMatchObject({ verb: 'resume', query: 'one', count: 1 })
   const table = (await sluice.cli('audit')).stdout
   expect(table).toMatch(/anna +delete +--sender ben@far\.test +2$/m)
   expect((await sluice.cli('audit', '--limit', '1')).stdout.trim().split('\n')).toHaveLength(2)

@@ -1,5 +1,5 @@
 /** Which mail a verb is about: the options that say so, and the words in which the audit keeps them. */
-import { isMessageId, partsOf } from '@sluice/contracts'
+import { isMessageId } from '@sluice/contracts'
 import { parseDurationMs } from '@sluice/runtime'
 import { addressMatcher, anyOf, type Matcher, textMatcher } from '@sluice/smtp'
 import { type Query, TASK_STATES, type TaskState } from '@sluice/spool'
@@ -109,7 +109,3 @@ export const parseQuery = (
     words: wordsOf(values, positionals),
   }
 }
-
-/** The destinations that a query can mean, of those that are known. */
-export const fitsDestination = (query: Query, name: string): boolean =>
-  (query.destination?.(name) ?? true) && (query.class?.(partsOf(name).class) ?? true)
