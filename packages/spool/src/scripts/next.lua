@@ -259,7 +259,7 @@ if rcall('LLEN', p .. 'wait') == 0 then
   local first = firstDelayed(p)
   if not first or first > now then return close('empty') end
 end
-local own = rcall('HMGET', sessionKey, 'slot', 'slotOf')
+local own = rcall('HMGET', sessionKey, 'slot', 'slotOf', 'slept')
 local slot, hasClass = tonumber(own[1] or 0), own[2] == 'class'
 if slot > clocks.now then return {3, math.ceil((slot - clocks.now) / 1000)} end
 if slot > 0 then
@@ -275,14 +275,17 @@ if at <= clocks.now then
   if isShared then spendClass(grant, clocks, clocks.now) end
   return task
 end
+-- One that has slept waits longer for its moment: else those that never sleep would take every one before it.
 local waitMs = math.ceil((at - clocks.now) / 1000)
-if waitMs <= nearMs then
+if waitMs <= (own[3] and nearMs * 1.5 or nearMs) then
   local isClassOnly = isShared and clocks.classAt > clocks.at
   if isShared then spendClass(grant, clocks, at) end
   if not isClassOnly then spend(dest, grant, site, clocks, at) end
   rcall('HSET', sessionKey, 'slot', string.format('%.0f', at), 'slotOf', isClassOnly and 'class' or 'all')
+  if own[3] then rcall('HDEL', sessionKey, 'slept') end
   return {3, waitMs}
 end
+rcall('HSET', sessionKey, 'slept', '1')
 freePermit()
 passPermit(grant.site, rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now)
 -- BullMQ's Workers look at the time of day, whatever clock the schedules run on.
