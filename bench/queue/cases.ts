@@ -79,7 +79,7 @@ const drainCase = (agents: number): QueueCase => ({
 const largeCase: QueueCase = {
   name: 'million',
   run: async ({ waiting, waitingDestinations, flow: messages }, say, signal) => {
-    const size = { waiting, destinations: waitingDestinations, flowMessages: Math.min(2000, messages) }
+    const size = { waiting, destinations: waitingDestinations, flowMessages: Math.ceil(messages / 5) }
     const title = `${count(waiting)} waiting over ${count(waitingDestinations)} destinations`
     return { kind: 'large', title, large: await measureLargeSpool(size, say, signal) }
   },

@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { lanePrefix } from '@sluice/contracts'
 import { median, percentile } from '../support/numbers.ts'
 import { type Agent, startAgent } from './agents.ts'
 import { type BenchSpool, startBenchSpool } from './bench-spool.ts'
@@ -22,7 +23,7 @@ export type LargeSpool = {
   /** ms until one more message is durable, on the full spool and on an empty one. */
   admit: { full: { p50: number; p99: number }; empty: { p50: number; p99: number } }
   /** An unrelated destination's flow: full by empty. */
-  unrelated: { full: number; empty: number; cpuFullUs: number; cpuEmptyUs: number }
+  unrelated: { full: number; empty: number; cpuFullUs: Record<string, number>; cpuEmptyUs: Record<string, number> }
   /** ms until ready, on the full spool and on an empty one. */
   startUp: Record<string, { full: number; empty: number }>
   queueVerbMs: { full: number; empty: number }
@@ -71,7 +72,11 @@ const oneMore = async (spool: BenchSpool, destinations: string[]): Promise<{ p50
   return { p50: median(times), p99: percentile(times, 0.99) }
 }
 
-const ownCpu = ({ cpuUs }: Flow): number => Object.values(cpuUs).reduce((sum, each) => sum + each, 0)
+/** Medians, by stage. */
+const cpuOf = (flows: readonly Flow[]): Record<string, number> => {
+  const stages = Object.keys(flows[0]?.cpuUs ?? {})
+  return Object.fromEntries(stages.map((stage) => [stage, median(flows.map(({ cpuUs }) => cpuUs[stage] ?? 0))]))
+}
 
 /** In turns, so that what disturbs the machine disturbs both. */
 const unrelatedFlow = async (
@@ -89,8 +94,8 @@ const unrelatedFlow = async (
   return {
     full: median(flows.full.map(({ perSecond }) => perSecond)),
     empty: median(flows.empty.map(({ perSecond }) => perSecond)),
-    cpuFullUs: median(flows.full.map(ownCpu)),
-    cpuEmptyUs: median(flows.empty.map(ownCpu)),
+    cpuFullUs: cpuOf(flows.full),
+    cpuEmptyUs: cpuOf(flows.empty),
     exact: [...flows.full, ...flows.empty].every(({ exact }) => exact),
   }
 }
@@ -147,6 +152,12 @@ const stopSide = async ({ agents, spooler }: Side): Promise<void> => {
 type Say = (text: string) => void
 type Size = { waiting: number; destinations: number; flowMessages: number }
 
+/** Tasks that wait, by Redis's own count; after a kill −9 it tells whether what was acknowledged is there. */
+const waitingIn = async ({ server }: BenchSpool, destinations: readonly string[]): Promise<number> => {
+  const lengths = destinations.map((each) => server.client.llen(`${lanePrefix(0)}:${each}:wait`))
+  return (await Promise.all(lengths)).reduce((sum, each) => sum + each, 0)
+}
+
 type Sides = { full: Side; empty: Side }
 
 /** What is measured while agents and spoolers run on both. */
@@ -189,7 +200,11 @@ const measureBoth = async (full: BenchSpool, empty: BenchSpool, size: Size, say:
     const running = await measureRunning({ full: one, empty: other }, destinations, size, say)
     for (const side of sides.splice(0)) await stopSide(side)
     await awaitQuietLog(full, signal)
-    return { ...size, filledPerSecond, bytesPerTask, ...running, ...(await startUps(full, empty, say)) }
+    const starts = await startUps(full, empty, say)
+    const waiting = await waitingIn(full, destinations)
+    const acknowledged = size.waiting - FIRST * destinations.length + ONE_MORE
+    if (waiting !== acknowledged) say(`NOT EXACT: ${waiting} wait after kill -9, ${acknowledged} were acknowledged`)
+    return { ...size, filledPerSecond, bytesPerTask, ...running, ...starts, exact: running.exact && waiting === acknowledged }
   } finally {
     for (const side of sides) await stopSide(side).catch(() => {})
   }
