@@ -16,6 +16,7 @@ import { openSpool, type Spool } from './support/spool.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const SLUICE = join(ROOT, 'bin', 'sluice')
+const EXAMPLES = ['relay.yaml', 'gateway.yaml', 'outbound.yaml', 'redis-sentinel.yaml', 'redis-cluster.yaml']
 /** The defaults: figures of four services, and the mailbox. */
 const FIXED_PORTS = [9101, 9102, 9103, 9104, 9111, 9112, 9113, 2424]
 
@@ -99,8 +100,7 @@ const recipientsOf = (far: FarEnd): string[] =>
 it('the examples are right, with their environment', async () => {
   const check = (name: string): Promise<unknown> =>
     runProgram(SLUICE, ['config', 'check', join(ROOT, 'examples', name)], { env: { SLUICE_SMARTHOST: 'smtp.example.com:25' } })
-  for (const result of await Promise.all(['relay.yaml', 'gateway.yaml', 'outbound.yaml'].map(check)))
-    expect(result).toMatchObject({ code: 0, stderr: '' })
+  for (const result of await Promise.all(EXAMPLES.map(check))) expect(result).toMatchObject({ code: 0, stderr: '' })
 })
 
 it('R-relay: relay.yaml hands everything from loopback to the smarthost, and takes nothing from anybody else', async () => {

@@ -3,16 +3,16 @@
  * task is settled as delivered in the moment it is handed out. What is left is the cost of the spool. It counts what it settled,
  * by ID, so that nothing is lost or doubled unseen.
  *
- *   node bench/queue/agent-process.ts REDIS_URL LANES SESSIONS      says {ready} to its parent, then answers its questions
+ *   node bench/queue/agent-process.ts REDIS_CONFIG LANES SESSIONS      says {ready} to its parent, then answers its questions
  */
 import { type SessionRun, startSessionWorkers } from '@sluice/delivery-agent'
-import { connectService, createLogger } from '@sluice/runtime'
+import { connectService, createLogger, type RedisConfig } from '@sluice/runtime'
 import { createSessionClient, decodeTask, type HandedTask, type Settlement, type Turn } from '@sluice/spool'
 import type { AgentAnswer, AgentQuestion } from './agents.ts'
 
-const [url = '', lanes = '1', sessions = '50'] = process.argv.slice(2)
+const [config = '', lanes = '1', sessions = '50'] = process.argv.slice(2)
 const log = createLogger({ level: 'warn', service: 'bench-agent' })
-const redis = connectService({ url, password: null }, 'bench-agent', log)
+const redis = connectService(JSON.parse(config) as RedisConfig, 'bench-agent', log)
 const client = createSessionClient({
   redis: redis.command,
   now: Date.now,

@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { RedisConfig } from '@sluice/runtime'
 import { processFigures } from '../support/processes.ts'
 
 /** `whole`: with all IDs since the last time. */
@@ -21,8 +22,8 @@ export type Agent = {
 
 const SESSIONS = 50
 
-export const startAgent = async (url: string, lanes: number): Promise<Agent> => {
-  const child = fork(join(import.meta.dirname, 'agent-process.ts'), [url, String(lanes), String(SESSIONS)], {
+export const startAgent = async (redis: RedisConfig, lanes: number): Promise<Agent> => {
+  const child = fork(join(import.meta.dirname, 'agent-process.ts'), [JSON.stringify(redis), String(lanes), String(SESSIONS)], {
     execArgv: ['--no-warnings'],
     serialization: 'advanced',
   })

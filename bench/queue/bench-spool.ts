@@ -7,13 +7,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { laneOf, newMessageId, PAYLOAD_VERSION } from '@sluice/contracts'
-import { connectRedis, createLogger } from '@sluice/runtime'
+import { connectRedis, createLogger, type RedisConfig } from '@sluice/runtime'
 import { type Accept, createAdmission, createScheduling, type Grant } from '@sluice/spool'
-import { freePort, startRedis, type TestRedis } from '@sluice/testkit'
+import { freePort, startRedis, startRedisCluster, type TestRedis } from '@sluice/testkit'
+
+type Several = readonly [TestRedis, ...TestRedis[]]
 
 export type BenchSpool = {
-  server: TestRedis
-  url: string
+  /** The one Redis, or the masters of a cluster. */
+  servers: Several
+  /** As agents need it. */
+  redis: RedisConfig
   lanes: number
   /** A config file for services on this spool, and their data folder. */
   config: string
@@ -26,11 +30,12 @@ export type BenchSpool = {
 
 const HOUR_MS = 3_600_000
 const GRANTS_AT_ONCE = 200
+const MEMORY = ['--maxmemory', '8gb']
 
-const configText = (url: string, lanes: number, port: number): string =>
+const configText = (where: string, lanes: number, port: number): string =>
   [
     'hostname: queue.bench.test',
-    `redis: { url: "${url}", lanes: ${lanes}, requireDurable: true }`,
+    `redis: { ${where}, lanes: ${lanes}, requireDurable: true }`,
     `listeners: [{ name: smtp, listen: "127.0.0.1:${port}" }]`,
     // Destinations that lose their grant get the narrowest one: no case lasts so long.
     'routes: [{ name: far, match: ["far.bench.test"], type: smtp, hosts: ["127.0.0.1:9"] }]',
@@ -70,16 +75,34 @@ const messageFor = (destination: string, content: Buffer): Accept => {
   return { envelope, content: { kind: 'inline', bytes: content }, destinations: new Map([[destination, to]]) }
 }
 
-/** @param lanes parts of the keyspace; 1 on a single Redis */
-export const startBenchSpool = async (lanes = 1): Promise<BenchSpool> => {
-  const server = await startRedis(['--maxmemory', '8gb'])
+type Servers = { all: Several; redis: RedisConfig; written: string; stop: () => Promise<void> }
+
+const startServers = async (shards: number): Promise<Servers> => {
+  if (shards === 1) {
+    const server = await startRedis(MEMORY)
+    const redis = { url: server.url, password: null }
+    return { all: [server], redis, written: `url: "${server.url}"`, stop: server.stop }
+  }
+  const servers = await startRedisCluster({ shards, replicas: 0, extra: MEMORY })
+  const cluster = servers.addresses.map((address) => ({ host: '127.0.0.1', port: Number(address.split(':')[1]) }))
+  const redis = { url: null, password: null, cluster }
+  const [first, ...rest] = servers.nodes
+  if (first === undefined) throw new Error('a cluster without nodes')
+  return { all: [first, ...rest], redis, written: `cluster: ${JSON.stringify(servers.addresses)}`, stop: servers.stop }
+}
+
+/**
+ * @param lanes parts of the keyspace; 1 on a single Redis
+ * @param shards 1: one Redis; more: a cluster of so many masters
+ */
+export const startBenchSpool = async (lanes = 1, shards = 1): Promise<BenchSpool> => {
+  const { all, redis, written, stop } = await startServers(shards)
   const folder = await mkdtemp(join(tmpdir(), 'sluice-queue-'))
-  const { url } = server
   const config = join(folder, 'config.yaml')
-  await writeFile(config, configText(url, lanes, await freePort()))
+  await writeFile(config, configText(written, lanes, await freePort()))
   const log = createLogger({ level: 'warn', service: 'bench' })
-  const write = connectRedis({ url, password: null }, { role: 'write', name: 'bench-write', log })
-  const command = connectRedis({ url, password: null }, { role: 'command', name: 'bench', log })
+  const write = connectRedis(redis, { role: 'write', name: 'bench-write', log })
+  const command = connectRedis(redis, { role: 'command', name: 'bench', log })
   while (write.status !== 'ready') await sleep(5)
   const accept = createAdmission({ redis: write, lanes, now: Date.now })
   const scheduling = createScheduling({ redis: command, now: Date.now })
@@ -90,8 +113,8 @@ export const startBenchSpool = async (lanes = 1): Promise<BenchSpool> => {
     return content
   }
   return {
-    server,
-    url,
+    servers: all,
+    redis,
     lanes,
     config,
     data: folder,
@@ -109,7 +132,7 @@ export const startBenchSpool = async (lanes = 1): Promise<BenchSpool> => {
     stop: async () => {
       write.disconnect()
       command.disconnect()
-      await server.stop()
+      await stop()
       await rm(folder, { recursive: true, force: true })
     },
   }

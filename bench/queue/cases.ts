@@ -22,14 +22,20 @@ export type QueueCase = {
   run: (size: QueueSize, say: (text: string) => void, signal: AbortSignal) => Promise<CaseResult>
 }
 
+type Scale = { agents: number; lanes?: number; shards?: number }
+
 /** A spool with a real spooler and so many agents, for the time of `use`. */
-const withSpool = async <T>(agents: number, signal: AbortSignal, use: (parts: FlowParts) => Promise<T>): Promise<T> => {
-  const spool = await startBenchSpool()
+const withSpool = async <T>(
+  { agents, lanes = 1, shards = 1 }: Scale,
+  signal: AbortSignal,
+  use: (parts: FlowParts) => Promise<T>,
+): Promise<T> => {
+  const spool = await startBenchSpool(lanes, shards)
   const started: FlowParts['agents'] = []
   let spooler: FlowParts['spooler'] | null = null
   try {
     spooler = await startService('spooler', spool.config, spool.data)
-    for (let i = 0; i < agents; i++) started.push(await startAgent(spool.url, spool.lanes))
+    for (let i = 0; i < agents; i++) started.push(await startAgent(spool.redis, spool.lanes))
     return await use({ spool, agents: started, spooler, signal })
   } finally {
     await Promise.all(started.map((agent) => agent.stop()))
@@ -46,7 +52,7 @@ const WARM_UP = 2000
 const flowCase = (name: string, destinations: (size: QueueSize) => number): QueueCase => ({
   name,
   run: (size, _, signal) =>
-    withSpool(1, signal, async (parts) => {
+    withSpool({ agents: 1 }, signal, async (parts) => {
       const all = names(destinations(size))
       const warm = names(Math.min(all.length, 100), 'warm')
       await parts.spool.grant([...warm, ...all])
@@ -56,10 +62,10 @@ const flowCase = (name: string, destinations: (size: QueueSize) => number): Queu
     }),
 })
 
-const drainCase = (agents: number): QueueCase => ({
-  name: `agents${agents}`,
+const drainCase = (scale: Scale, name = `agents${scale.agents}`, where = ''): QueueCase => ({
+  name,
   run: (size, _, signal) =>
-    withSpool(agents, signal, async (parts) => {
+    withSpool(scale, signal, async (parts) => {
       const warm = names(100, 'warm')
       await parts.spool.grant(warm)
       await flow(parts, warm, WARM_UP)
@@ -71,7 +77,7 @@ const drainCase = (agents: number): QueueCase => ({
         await parts.spool.grant(all)
         parts.spooler.thaw()
       }
-      const title = `100 destinations, waiting mail drained by ${agents} agent${agents === 1 ? '' : 's'}`
+      const title = `100 destinations, waiting mail drained by ${scale.agents} agent${scale.agents === 1 ? '' : 's'}${where}`
       return { kind: 'flow', title, flow: await drain(parts, ids, open) }
     }),
 })
@@ -89,6 +95,10 @@ export const QUEUE_CASES: readonly QueueCase[] = [
   flowCase('one', () => 1),
   flowCase('hundred', () => 100),
   flowCase('many', ({ manyDestinations }) => manyDestinations),
-  ...[1, 2, 4].map(drainCase),
+  ...[1, 2, 4].map((agents) => drainCase({ agents })),
+  ...[1, 2, 4].map((agents) =>
+    drainCase({ agents, lanes: 16, shards: 3 }, `cluster${agents}`, ', Redis Cluster of 3 shards, 16 lanes'),
+  ),
+  drainCase({ agents: 1, lanes: 16 }, 'lanes16', ', one Redis, 16 lanes'),
   largeCase,
 ]

@@ -14,10 +14,21 @@ export type Costs = {
 type Parts = { spool: BenchSpool; agents: Agent[]; spooler: RunningService | null }
 type Look = { cpuMs: Record<string, number>; calls: Record<string, number> }
 
-const redisCpuMs = async ({ server }: BenchSpool): Promise<number> => {
-  const info = await server.client.info('cpu')
-  const seconds = (name: string): number => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1] ?? 0)
-  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1000
+const redisCpuMs = async ({ servers }: BenchSpool): Promise<number> => {
+  let sum = 0
+  for (const { client } of servers) {
+    const info = await client.info('cpu')
+    const seconds = (name: string): number => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1] ?? 0)
+    sum += (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1000
+  }
+  return sum
+}
+
+const callsOf = async ({ servers }: BenchSpool): Promise<Record<string, number>> => {
+  const sum: Record<string, number> = {}
+  for (const { client } of servers)
+    for (const [name, calls] of Object.entries(await commandCalls(client))) sum[name] = (sum[name] ?? 0) + calls
+  return sum
 }
 
 const look = async ({ spool, agents, spooler }: Parts): Promise<Look> => {
@@ -30,7 +41,7 @@ const look = async ({ spool, agents, spooler }: Parts): Promise<Look> => {
       redis: await redisCpuMs(spool),
       spooler: (await spooler?.cpuMs()) ?? 0,
     },
-    calls: await commandCalls(spool.server.client),
+    calls: await callsOf(spool),
   }
 }
 

@@ -45,13 +45,13 @@ const UNRELATED = ['unrelated.bench.test']
 
 type Side = { spool: BenchSpool; agents: Agent[]; spooler: RunningService; signal: AbortSignal }
 
-const memoryOf = async ({ server }: BenchSpool): Promise<number> => {
+const memoryOf = async ({ servers: [server] }: BenchSpool): Promise<number> => {
   const info = await server.client.info('memory')
   return Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0)
 }
 
 /** A rewrite of the log forks Redis and would be measured with whatever runs beside it. */
-const awaitQuietLog = async ({ server }: BenchSpool, signal: AbortSignal): Promise<void> => {
+const awaitQuietLog = async ({ servers: [server] }: BenchSpool, signal: AbortSignal): Promise<void> => {
   while (/aof_rewrite_in_progress:1|aof_rewrite_scheduled:1/.test(await server.client.info('persistence'))) {
     await sleep(100, undefined, { signal })
   }
@@ -112,7 +112,7 @@ const startUpOf = async (name: ServiceName, { config, data }: BenchSpool): Promi
   return service.readyMs
 }
 
-const restartRedis = async ({ server }: BenchSpool): Promise<number> => {
+const restartRedis = async ({ servers: [server] }: BenchSpool): Promise<number> => {
   await server.kill()
   const startedAt = performance.now()
   await server.start()
@@ -141,7 +141,7 @@ const startUps = async (
 const withAgents = async (spool: BenchSpool, signal: AbortSignal): Promise<Side> => {
   await spool.grant(UNRELATED)
   const spooler = await startService('spooler', spool.config, spool.data)
-  return { spool, agents: [await startAgent(spool.url, spool.lanes)], spooler, signal }
+  return { spool, agents: [await startAgent(spool.redis, spool.lanes)], spooler, signal }
 }
 
 const stopSide = async ({ agents, spooler }: Side): Promise<void> => {
@@ -153,7 +153,7 @@ type Say = (text: string) => void
 type Size = { waiting: number; destinations: number; flowMessages: number }
 
 /** Tasks that wait, by Redis's own count; after a kill −9 it tells whether what was acknowledged is there. */
-const waitingIn = async ({ server }: BenchSpool, destinations: readonly string[]): Promise<number> => {
+const waitingIn = async ({ servers: [server] }: BenchSpool, destinations: readonly string[]): Promise<number> => {
   const lengths = destinations.map((each) => server.client.llen(`${lanePrefix(0)}:${each}:wait`))
   return (await Promise.all(lengths)).reduce((sum, each) => sum + each, 0)
 }

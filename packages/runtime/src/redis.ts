@@ -48,6 +48,7 @@ export type RoleOptions = Omit<CommonRedisOptions, 'replyMapping'>
 const REPLY_TIMEOUT_MS = 15_000
 const CONNECT_TIMEOUT_MS = 5000
 const SENTINEL_TIMEOUT_MS = 2000
+const REVIVE_AFTER_MS = 100
 
 const ROLES: Record<RedisRole, RoleOptions> = {
   write: {
@@ -89,10 +90,29 @@ const logOutages = (redis: Redis, name: string, log: Log): void => {
   })
 }
 
+/**
+ * ioredis gives a connection up for good when the Sentinels tell of a failover while it is asking them for the master already
+ * (SentinelConnector, connectToNext: `connecting` is off). Only a disconnect of our own is the end.
+ */
+const reviveUnlessClosed = (redis: Redis): void => {
+  let closed = false
+  const disconnect = redis.disconnect.bind(redis)
+  redis.disconnect = (reconnect = false) => {
+    closed = !reconnect
+    disconnect(reconnect)
+  }
+  redis.on('end', () => {
+    const timer = setTimeout(() => {
+      if (!closed && redis.status === 'end') redis.connect().catch(() => {}) // the next end, or success
+    }, REVIVE_AFTER_MS)
+    timer.unref()
+  })
+}
+
 const connectOne = (config: RedisConfig, options: RoleOptions): Redis => {
   const { sentinels = [], sentinelName = 'mymaster', sentinelPassword, tls } = config
   if (sentinels.length === 0) return new Redis(withLogin(config.url ?? '', config), { ...options, ...(tls && { tls }) })
-  return new Redis({
+  const redis = new Redis({
     ...options,
     ...login(config),
     ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
@@ -105,6 +125,8 @@ const connectOne = (config: RedisConfig, options: RoleOptions): Redis => {
     // A master that hangs keeps its connections: the Sentinels tell when another takes its place.
     failoverDetector: true,
   })
+  reviveUnlessClosed(redis)
+  return redis
 }
 
 /**

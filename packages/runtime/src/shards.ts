@@ -30,10 +30,21 @@ export const slotOf = (key: string): number => {
 const shown = (host: string, port: number, lanes: number[]): string =>
   `redis shard ${formatAddress({ host, port })} (lane${lanes.length === 1 ? '' : 's'} ${lanes.join(', ')}): `
 
+const askMap = (redis: Redis | Cluster) => redis.cluster('SLOTS')
+
+/** From whoever answers: the cluster itself would choose at random, perhaps the very node that is gone. */
+const mapOf = async (redis: Cluster): ReturnType<typeof askMap> => {
+  for (const node of redis.nodes()) {
+    const ranges = node.status === 'ready' ? await askMap(node).catch(() => null) : null
+    if (ranges !== null) return ranges
+  }
+  return askMap(redis) // No node is connected yet.
+}
+
 /** @param keys one key of each lane */
 export const shardsOf = async (redis: Redis | Cluster, keys: readonly string[]): Promise<Shards> => {
   if (!(redis instanceof Cluster)) return { kind: 'shards', shards: [{ name: '', redis }] }
-  const ranges = await redis.cluster('SLOTS')
+  const ranges = await mapOf(redis)
   const lanesOf = new Map<string, { host: string; port: number; lanes: number[] }>()
   for (const [lane, key] of keys.entries()) {
     const slot = slotOf(key)
