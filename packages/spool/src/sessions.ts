@@ -4,6 +4,7 @@
  */
 import { lanePrefix, type Mark, type SiteReport, type Task } from '@sluice/contracts'
 import type { Cluster, Redis } from 'ioredis'
+import { type Batches, createBatches } from './batches.ts'
 import { encodeTask } from './payload.ts'
 import { createRunner } from './script.ts'
 import { unpackTranscript } from './transcript.ts'
@@ -138,6 +139,12 @@ const turnOf = (reply: unknown): Turn => {
 export const createSessionClient = (options: SessionClientOptions): SessionClient => {
   const { redis, now, random, nearMs = 2000 } = options
   const run = createRunner(redis)
+  const batches = new Map<number, Batches>()
+  const batchOf = (lane: number): Batches => {
+    const known = batches.get(lane) ?? createBatches()
+    batches.set(lane, known)
+    return known
+  }
   return {
     turn: async (session, mode, settlements, site) => {
       const prefix = lanePrefix(session.lane)
@@ -155,7 +162,7 @@ export const createSessionClient = (options: SessionClientOptions): SessionClien
         random(),
       ]
       const args = [...head, options.historyMax, options.historyKeepMs, ...settlements.flatMap(settlementArgs)]
-      return turnOf(await run('next', `${prefix}:due`, args))
+      return turnOf(await batchOf(session.lane)(() => run('next', `${prefix}:due`, args)))
     },
     mark: (session, id) => redis.set(`${lanePrefix(session.lane)}:${session.destination}:${id}:mark`, '1', 'PX', MARK_KEPT_MS),
     siteReason: async (session) => {
