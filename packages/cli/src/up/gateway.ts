@@ -6,8 +6,8 @@ import { awaitRedis, prepareRedis } from './own-redis.ts'
 import { createProcesses } from './processes.ts'
 import { type Running, SERVICES } from './services.ts'
 
-/** A small young generation keeps a service that streams large messages well under 200 MiB; it costs no CPU here. */
-const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=4']
+/** A young generation of this size halves the collections of a smaller one; a larger one takes memory and brings little more. */
+const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=8']
 
 export type GatewayOptions = {
   config: Config
