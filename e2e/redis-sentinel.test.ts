@@ -14,8 +14,21 @@ const sluice = useSluice(() =>
   [`redis: { sentinels: ${JSON.stringify(redis.addresses)}, wait: { replicas: 1 } }`, manyRoutes(far)].join('\n'),
 )
 
-const queueIsEmpty = (): Promise<true> =>
-  eventually('an empty queue', async () => (await sluice.cli('queue')).stdout === 'The queue is empty.\n', 60_000, 500)
+/**
+ * Nothing is due, in hand or on its way into the queues. Parked tasks may be left of a message that got no 250: a master that hung
+ * and goes on may take what lay in its sockets, and throws it away when it becomes a replica.
+ */
+const untilNothingIsDue = (): Promise<true> =>
+  eventually(
+    'nothing to do',
+    async () => {
+      type Queue = { destinations: { waiting: number; active: number }[]; intake: { waiting: number } }
+      const { destinations, intake } = JSON.parse((await sluice.cli('queue', '--json')).stdout) as Queue
+      return intake.waiting === 0 && destinations.every(({ waiting, active }) => waiting + active === 0)
+    },
+    60_000,
+    500,
+  )
 
 describe('behind Sentinels', () => {
   it.each(['killed', 'frozen'])('R-451: a master that is %s is replaced; nothing that got a 250 is lost', async (how) => {
@@ -35,7 +48,7 @@ describe('behind Sentinels', () => {
     expect(lost).toEqual([])
     expect(load.refusals.filter((reply) => !/^(421|451) 4\.3\./.test(reply))).toEqual([])
     expect(arrivals - recipients).toBeLessThan(100)
-    await queueIsEmpty()
+    await untilNothingIsDue()
     await redis.settled()
   })
 
@@ -45,6 +58,6 @@ describe('behind Sentinels', () => {
     expect((await sluice.cli('queue')).stdout).toMatch(/r1 .*held/)
     expect((await sluice.cli('trace', id)).stdout).toContain('r1')
     expect(await sluice.cli('release', 'r1')).toMatchObject({ code: 0 })
-    await queueIsEmpty()
+    await untilNothingIsDue()
   })
 })
