@@ -26,7 +26,7 @@ it('a held destination keeps its mail until it is released, and mail for others 
   const { destinations, intake } = JSON.parse((await sluice.cli('queue', '--json')).stdout)
   expect(intake).toEqual({ waiting: 0, parked: 0 })
   expect(destinations).toMatchObject([{ destination: 'one', waiting: 3, active: 0, delayed: 0, sessions: 0, held: true }])
-  expect((await sluice.cli('queue')).stdout).toMatch(/^one +3 +0 +0 +0 +0 {2}held$/m)
+  expect((await sluice.cli('queue')).stdout).toMatch(/^one +3 +0 +0 +0 +0 {2}held by \S+$/m)
   expect((await sluice.cli('trace', ids[0] ?? '')).stdout).toContain('one: due, waits for a session')
   // Neither a retry nor a look of the spooler takes anything out of a hold.
   expect(await sluice.cli('retry', 'one')).toMatchObject({ code: 0, stdout: '0 messages are due now\n' })

@@ -3,7 +3,7 @@
  * which a session is taken, its lock renewed, and a dead agent's session found (docs/delivery-agent-contract.md).
  */
 import { createHash } from 'node:crypto'
-import { composeScripts, SCRIPT_KEYS, shippedCommands } from './script.ts'
+import { COMPOSED, SCRIPT_KEYS, shippedCommands } from './script.ts'
 
 const FOR_AGENTS = ['moveToActive', 'extendLock', 'moveStalledJobsToWait']
 
@@ -26,6 +26,6 @@ const published = (origin: PublishedScript['origin'], name: string, keys: number
 })
 
 export const publishedScripts = (): PublishedScript[] => [
-  ...composeScripts().map(({ name, text }) => published('sluice', name, SCRIPT_KEYS, text)),
+  ...COMPOSED.map(({ name, text }) => published('sluice', name, SCRIPT_KEYS, text)),
   ...shippedCommands(FOR_AGENTS).map(({ name, keys, content }) => published('bullmq', name, keys, content)),
 ]

@@ -72,11 +72,17 @@ export const SCRIPT_KEYS = 1
 /** Put before each script, in this order. */
 const SHARED = ['common', 'limits', 'opening', 'errands'] as const
 
-/** The whole text of each script, as it is sent to Redis. */
-export const composeScripts = (): { name: ScriptName; text: string }[] => {
+const composeAll = (): { name: ScriptName; text: string; sha: string }[] => {
   const prelude = [...shippedCommands(COMMANDS).map(wrapped), ...SHARED.map(read)].join('\n')
-  return SCRIPTS.map((name) => ({ name, text: compose(prelude, read(name)) }))
+  return SCRIPTS.map((name) => {
+    const text = compose(prelude, read(name))
+    return { name, text, sha: createHash('sha1').update(text).digest('hex') }
+  })
 }
+
+/** The whole text of each script, as it is sent to Redis, and its hash. Made once: all of them take some megabytes. */
+export const COMPOSED = composeAll()
+const BY_NAME = new Map(COMPOSED.map((script) => [script.name, script]))
 
 type Argument = string | number | Buffer
 /** @returns the reply, bulk strings as Buffers */
@@ -109,15 +115,12 @@ class ScriptCommand extends Command {
  * on a new master, too.
  */
 export const createSender = (redis: Redis | Cluster): SendScript => {
-  const scripts = new Map(
-    composeScripts().map(({ name, text }) => [name, { lua: text, sha: createHash('sha1').update(text).digest('hex') }]),
-  )
   return (name, key, args) => {
-    const script = scripts.get(name)
+    const script = BY_NAME.get(name)
     if (script === undefined) throw new Error(`no script ${name}`)
     let command: ScriptCommand
     const send = (how: 'evalsha' | 'eval'): Promise<unknown> => {
-      command = new ScriptCommand(how, [how === 'eval' ? script.lua : script.sha, SCRIPT_KEYS, key, ...args], {
+      command = new ScriptCommand(how, [how === 'eval' ? script.text : script.sha, SCRIPT_KEYS, key, ...args], {
         replyEncoding: null,
       })
       redis.sendCommand(command)

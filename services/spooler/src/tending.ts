@@ -1,8 +1,9 @@
 /**
  * Tending: a slow walk over all destinations, at start and then every minute, that repairs what went wrong before, forgets
  * what is empty, and now and then sweeps contents that no message needs. Also runs intake jobs again that failed: a failed job
- * would be mail lost from sight. At start, before all else, and then every hour it surveys all keys, for what no index names any
- * more. Every repair is counted, by kind, and logged.
+ * would be mail lost from sight. Beside that, at start and then every hour, it surveys all keys, for what no index names any more.
+ * Every repair is counted, by kind, and logged. All of it keeps to a small share of the time, so that a spool of a million tasks
+ * delivers beside it as an empty one does.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentStore } from '@sluice/content-store'
@@ -14,9 +15,11 @@ const SWEEP_EVERY_MS = 15 * 60_000
 const SWEEP_OLDER_MS = 60 * 60_000
 const AUDIT_AT_ONCE = 1000
 const SURVEY_EVERY_MS = 60 * 60_000
-/** Keys of one look, which keeps Redis for a millisecond or so, and the pause behind it: 2 million keys take some two minutes. */
+/** Keys of one look, which keeps Redis for a millisecond or so. */
 const SURVEY_KEYS = 200
-const SURVEY_PAUSE_MS = 5
+/** The parts of the time that Redis may be kept busy: 2 million keys are surveyed in some eight minutes. */
+const SURVEY_SHARE = 0.02
+const WALK_SHARE = 0.1
 
 /** What was repaired; the counter's label. */
 export const REPAIRS = [
@@ -58,6 +61,14 @@ export const createTending = (deps: TendingDependencies) => {
     if (any) log.warn('repaired', { ...fields, ...found })
   }
 
+  /** Works, then rests, so that the work takes this share of the time. */
+  const paced = async <T>(share: number, work: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now()
+    const result = await work()
+    await sleep((performance.now() - startedAt) * (1 / share - 1), undefined, { signal }).catch(() => {})
+    return result
+  }
+
   const tendDestination = async (lane: number, destination: string, present: Present): Promise<void> => {
     if (await scheduling.forget(lane, destination)) return
     tell({ destination }, await scheduling.repair(lane, destination, present))
@@ -68,7 +79,7 @@ export const createTending = (deps: TendingDependencies) => {
     for await (const destinations of scheduling.destinations(lane)) {
       for (const destination of destinations) {
         if (signal.aborted) return
-        await tendDestination(lane, destination, present).catch((error: unknown) => {
+        await paced(WALK_SHARE, () => tendDestination(lane, destination, present)).catch((error: unknown) => {
           log.warn('a destination could not be tended; next round', { destination, error })
         })
       }
@@ -77,13 +88,14 @@ export const createTending = (deps: TendingDependencies) => {
   }
 
   const survey = async (lane: number): Promise<void> => {
-    for (let cursor = '0'; ; ) {
-      const { cursor: next, ...found } = await scheduling.survey(lane, cursor, SURVEY_KEYS, SWEEP_OLDER_MS)
+    const look = async (from: string): Promise<string> => {
+      const { cursor, ...found } = await scheduling.survey(lane, from, SURVEY_KEYS, SWEEP_OLDER_MS)
       tell({ lane }, found)
-      if (next === '0' || signal.aborted) return
-      cursor = next
-      await sleep(SURVEY_PAUSE_MS)
+      return cursor
     }
+    let cursor = '0'
+    do cursor = await paced(SURVEY_SHARE, () => look(cursor))
+    while (cursor !== '0' && !signal.aborted)
   }
 
   /** A sweep of many contents ends at the signal, too: by its own question. */
@@ -103,27 +115,34 @@ export const createTending = (deps: TendingDependencies) => {
       log.event(verb, { ...note, saidAt: new Date(at).toISOString() })
   }
 
+  const eachLane = (work: (lane: number) => Promise<void>) => async (): Promise<void> => {
+    for (let lane = 0; lane < lanes; lane++) await work(lane)
+  }
+
+  const repeat = async (everyMs: number, work: () => Promise<void>): Promise<void> => {
+    while (!signal.aborted) {
+      const isDone = await work().then(
+        () => true,
+        (error: unknown) => {
+          if (!signal.aborted) log.warn('tending was interrupted; next round', { error })
+          return false
+        },
+      )
+      await sleep(isDone ? everyMs : EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  let sweptAt = Number.NEGATIVE_INFINITY
+  const round = async (): Promise<void> => {
+    await tellAudit()
+    await eachLane(tendLane)()
+    if (performance.now() - sweptAt <= SWEEP_EVERY_MS || signal.aborted) return
+    await sweep()
+    sweptAt = performance.now()
+  }
+
   /** Runs until the signal. */
   return async (): Promise<void> => {
-    const every = (ms: number, work: () => Promise<void>): (() => Promise<void>) => {
-      let doneAt = Number.NEGATIVE_INFINITY
-      return async () => {
-        if (performance.now() - doneAt <= ms || signal.aborted) return
-        await work()
-        doneAt = performance.now()
-      }
-    }
-    const eachLane = (work: (lane: number) => Promise<void>) => async (): Promise<void> => {
-      for (let lane = 0; lane < lanes; lane++) await work(lane)
-    }
-    const steps = [tellAudit, every(SURVEY_EVERY_MS, eachLane(survey)), eachLane(tendLane), every(SWEEP_EVERY_MS, sweep)]
-    while (!signal.aborted) {
-      try {
-        for (const step of steps) await step()
-      } catch (error) {
-        if (!signal.aborted) log.warn('tending was interrupted; next round', { error })
-      }
-      await sleep(EVERY_MS, undefined, { signal }).catch(() => {})
-    }
+    await Promise.all([repeat(SURVEY_EVERY_MS, eachLane(survey)), repeat(EVERY_MS, round)])
   }
 }

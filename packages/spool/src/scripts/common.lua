@@ -4,11 +4,11 @@
 
   Every key of a lane begins with the lane's prefix, `sluice{NN}`, so a script sees one lane and may name its keys itself.
 
-    LANE:DEST:…            BullMQ's keys of a destination's queue; a task is the job LANE:DEST:ID
+    LANE:DEST:...            BullMQ's keys of a destination's queue; a task is the job LANE:DEST:ID
     LANE:DEST:ID:content   content of a small message with one destination
     LANE:DEST:ID:mark      "content is about to end": after a crash the outcome is unknown
     LANE:DEST:ID:transcript  the last conversation about a task that waits for its next attempt
-    LANE:delivery:…        BullMQ's keys of the lane's queue of sessions
+    LANE:delivery:...        BullMQ's keys of the lane's queue of sessions
     LANE:grant:DEST        what the spooler permits: site, limit, siteLimit, intervalUs, maxAgeMs, perSession, until; and tat
                            (GCRA); more in limits.lua
     LANE:sessions:DEST     open sessions of a destination (set of session ids)

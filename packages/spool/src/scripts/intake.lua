@@ -4,7 +4,7 @@
 
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 now, ms; then per message: id, data (JSON), content ('' when it lies in a store already), once ('1': not
-           again within a day), number of destinations, destinations…
+           again within a day), number of destinations, destinations...
   Guarantees: a message that is there already is left as it is.
 ]]
 local i = 3

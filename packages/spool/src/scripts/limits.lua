@@ -5,7 +5,7 @@
     LANE:grant:DEST   beside what common tells: siteIntervalUs (rate of the whole site), class, share (its weight against other
                       classes), exempt ('1': not counted against the cap on the gateway), over ('1': more sessions than it permits)
     LANE:site:SITE    failures, until, reason: failures in a row, and until when the site is left alone for them (ms)
-                      pausedUntil, pauseReason: left alone until then, by a reply rule ("rule NAME: …") or by the postmaster; a
+                      pausedUntil, pauseReason: left alone until then, by a reply rule ("rule NAME: ...") or by the postmaster; a
                       success does not end it, and what the postmaster stopped does not expire meanwhile
                       curbConnections, curbIntervalUs, curbUntil, curbStepMs, curbReason: gentler than the policy until
                       curbUntil; then doubled, and doubled again every curbStepMs, until the policy's own limit is reached

@@ -8,7 +8,7 @@
            hashes; `from` (as JSON) and `receivedAt` are cut out of `data`
            wait and active are read from their heads, delayed and failed from their ends: what leaves meanwhile leaves at the
            other end, and so nothing is passed over unseen
-  Returns  {tasks looked at, then per task: its ID, its score ('' in a list), the fields…}
+  Returns  {tasks looked at, then per task: its ID, its score ('' in a list), the fields...}
 ]]
 local p = LANE .. ':' .. ARGV[2] .. ':'
 local state, from, count = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])

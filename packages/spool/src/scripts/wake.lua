@@ -5,7 +5,7 @@
 
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 now, ms  3 most destinations in one call
-  Returns  {destinations looked at, then those that need a grant…}
+  Returns  {destinations looked at, then those that need a grant...}
 ]]
 local now = tonumber(ARGV[2])
 local found = rcall('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, ARGV[3])
