@@ -36,7 +36,14 @@ export const STEPS: Step[] = [
   },
   { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
   { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
-  { ...plain, name: 'e2e', means: 'scenarios with real processes', args: vitest('e2e'), vitest: true, timeLimitMs: 480 * SECOND },
+  {
+    ...plain,
+    name: 'e2e',
+    means: 'scenarios with real processes',
+    args: vitest('e2e'),
+    vitest: true,
+    timeLimitMs: 1200 * SECOND,
+  },
   { ...plain, name: 'first-mail', means: 'what a newcomer does first', args: ['e2e/first-mail.ts'], onlyWhenAsked: true },
   {
     ...plain,
