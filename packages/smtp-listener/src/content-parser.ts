@@ -27,6 +27,13 @@ const CR = 0x0d
 const SPACE = 0x20
 const DOT = 0x2e
 
+/** Where the run of bytes that mean nothing here ends: all but control characters, of which CR, LF and NUL do. */
+const endOfPlain = (chunk: Buffer, from: number): number => {
+  let at = from
+  while (at < chunk.length && chunk[at]! > CR) at++
+  return at
+}
+
 const LINE_START = 0
 const IN_LINE = 1
 const AFTER_CR = 2
@@ -40,11 +47,14 @@ const createStrictParser = (): ContentParser => {
   const feed = (chunk: Buffer): Fed => {
     let written = 0
     for (let read = 0; read < chunk.length; read++) {
-      const byte = chunk[read]!
-      if (state === IN_LINE && byte > CR) {
-        chunk[written++] = byte
-        continue
+      if (state === IN_LINE) {
+        const end = endOfPlain(chunk, read)
+        if (written !== read) chunk.copyWithin(written, read, end)
+        written += end - read
+        read = end
+        if (end === chunk.length) break
       }
+      const byte = chunk[read]!
       if (state === AFTER_DOT_CR) {
         if (byte === LF) {
           return { content: broken ? chunk.subarray(0, 0) : chunk.subarray(0, written), rest: chunk.subarray(read + 1) }
@@ -80,6 +90,12 @@ const createNormalizingParser = (): ContentParser => {
     const out = Buffer.allocUnsafe(chunk.length * 2 + 2)
     let written = 0
     for (let read = 0; read < chunk.length; read++) {
+      if (state === IN_LINE) {
+        const end = endOfPlain(chunk, read)
+        written += chunk.copy(out, written, read, end)
+        read = end
+        if (end === chunk.length) break
+      }
       const byte = chunk[read]!
       if (state === AFTER_DOT_CR) {
         if (byte === LF) return { content: out.subarray(0, written), rest: chunk.subarray(read + 1) }
