@@ -168,6 +168,21 @@ describe('a curb whose site refused before any message', () => {
   })
 })
 
+describe('a dead site', () => {
+  it('is left alone no longer than its grant says: our own mailbox comes back within seconds', async () => {
+    await spool.redis.hset(SITE, 'failures', 9, 'until', spool.clock.now - 1, 'reason', 'refused')
+    await spool.grant('far.test', { perSession: 1, longestPauseMs: 2000 })
+    await fill(1)
+    const probe = await turns.open()
+    const given = [{ kind: 'return', id: turns.idIn(await turns.start(probe)) }] as const
+    const failed = { kind: 'failed', reason: 'connection refused' } as const
+    expect(await spool.sessions.turn(probe, 'run', [...given], failed)).toEqual({ kind: 'closed', why: 'backoff' })
+    const pauseMs = Number(await spool.redis.hget(SITE, 'until')) - spool.clock.now
+    expect(pauseMs).toBeGreaterThan(1700)
+    expect(pauseMs).toBeLessThan(2300)
+  })
+})
+
 describe('a site that was dead and comes back', () => {
   it('begins with one connection and doubles every few seconds up to its limit', async () => {
     await spool.redis.hset(SITE, 'failures', 5, 'until', spool.clock.now - 1, 'reason', 'refused')

@@ -25,6 +25,8 @@ export type Grant = {
   share: number
   /** Not counted against the cap on the whole gateway. */
   exempt: boolean
+  /** The longest that its site is left alone after failures in a row, ms; left out: half an hour. */
+  longestPauseMs?: number
   /** ms since the epoch; without renewal nothing is permitted after it. */
   until: number
 }
@@ -83,7 +85,7 @@ export const createScheduling = ({ redis, now }: { redis: Redis | Cluster; now: 
     },
     grant: async (lane, destination, g) => {
       const limits = [g.sessions, g.siteSessions, g.intervalUs, g.maxAgeMs, g.perSession, g.until]
-      const shaping = [g.siteIntervalUs, g.class, g.share, g.exempt ? '1' : '']
+      const shaping = [g.siteIntervalUs, g.class, g.share, g.exempt ? '1' : '', g.longestPauseMs ?? '']
       await run('grant', due(lane), [lanePrefix(lane), now(), destination, g.site, ...limits, ...shaping])
     },
     cap: async (lane, intervalUs) => {

@@ -76,6 +76,12 @@ describe('grants', () => {
     ])
   })
 
+  it('leave our own mailbox alone for seconds only, others for as long as dead sites are', async () => {
+    const grantOf = grantsWith(1)
+    expect((await grantOf('local')).longestPauseMs).toBe(2000)
+    expect((await grantOf('far.test')).longestPauseMs).toBeUndefined()
+  })
+
   it('let a destination without a route have one session, which tells its mail so', async () => {
     expect(await grantsWith(1)('gone')).toMatchObject({ site: 'gone', sessions: 1, siteSessions: 1 })
   })

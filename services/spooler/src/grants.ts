@@ -13,6 +13,7 @@ import type { Rate } from '@sluice/runtime'
 import type { Grant } from '@sluice/spool'
 
 const GRANT_MS = 60_000
+const OWN_PAUSE_MS = 2_000
 /** Waiting tasks that an open session is expected to take soon. */
 const TASKS_PER_SESSION = 3
 
@@ -80,6 +81,8 @@ export const createGrants = ({ config, directory, resolver, now }: GrantDependen
       class: cls,
       // The cap is for mail to others: our own mailbox and notices wait for nobody.
       exempt: route?.type === 'local' || cls === NOTICE_CLASS,
+      // A mailbox service that was away comes back within seconds, and nobody is bothered by being asked.
+      ...(route?.type === 'local' ? { longestPauseMs: OWN_PAUSE_MS } : {}),
       until: now() + GRANT_MS,
     }
   }

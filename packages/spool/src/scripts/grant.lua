@@ -5,6 +5,7 @@
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 now, ms  3 destination  4 site  5 limit  6 siteLimit  7 intervalUs  8 maxAgeMs  9 perSession  10 until, ms
            11 siteIntervalUs  12 class ('' for the default one)  13 share  14 exempt ('1' or '')
+           15 longestPauseMs ('' for the usual one)
   More sessions than it permits, of the destination or its site, are told so by the field `over`, and end one by one.
   A destination that changes its site takes its open sessions' permits along.
 ]]
@@ -21,5 +22,6 @@ local isOver = rcall('SCARD', LANE .. ':sessions:' .. dest) > tonumber(ARGV[5])
 rcall('HSET', key, 'site', ARGV[4], 'limit', ARGV[5], 'siteLimit', ARGV[6], 'intervalUs', ARGV[7], 'maxAgeMs', ARGV[8],
   'perSession', ARGV[9], 'until', ARGV[10], 'siteIntervalUs', ARGV[11], 'class', ARGV[12], 'share', ARGV[13], 'exempt', ARGV[14],
   'over', isOver and '1' or '')
+if ARGV[15] ~= '' then rcall('HSET', key, 'longestPauseMs', ARGV[15]) else rcall('HDEL', key, 'longestPauseMs') end
 rcall('ZADD', DUE, 'LT', ARGV[2], dest)
 return 1

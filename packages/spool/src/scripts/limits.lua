@@ -3,7 +3,8 @@
   that the common case, without curbs and rates, does not need.
 
     LANE:grant:DEST   beside what common tells: siteIntervalUs (rate of the whole site), class, share (its weight against other
-                      classes), exempt ('1': not counted against the cap on the gateway), over ('1': more sessions than it permits)
+                      classes), exempt ('1': not counted against the cap on the gateway), over ('1': more sessions than it permits),
+                      longestPauseMs (most that its site is left alone for failures)
     LANE:site:SITE    failures, until, reason: failures in a row, and until when the site is left alone for them (ms)
                       pausedUntil, pauseReason: left alone until then, by a reply rule ("rule NAME: ...") or by the postmaster; a
                       success does not end it, and what the postmaster stopped does not expire meanwhile
@@ -26,11 +27,12 @@ local CLOCK_KEPT_MS = 600000
 
 local function readGrant(dest)
   local g = rcall('HMGET', LANE .. ':grant:' .. dest, 'site', 'limit', 'siteLimit', 'intervalUs', 'maxAgeMs', 'perSession', 'until', 'tat',
-    'siteIntervalUs', 'class', 'share', 'exempt', 'over')
+    'siteIntervalUs', 'class', 'share', 'exempt', 'over', 'longestPauseMs')
   if not g[1] then return nil end
   return {site = g[1], limit = tonumber(g[2]), siteLimit = tonumber(g[3]), intervalUs = tonumber(g[4]), maxAgeMs = tonumber(g[5]),
     perSession = tonumber(g[6]), validUntil = tonumber(g[7]), tat = tonumber(g[8] or 0), siteIntervalUs = tonumber(g[9] or 0),
-    class = g[10] or '', share = tonumber(g[11] or DEFAULT_SHARE), exempt = g[12] == '1', over = g[13] == '1'}
+    class = g[10] or '', share = tonumber(g[11] or DEFAULT_SHARE), exempt = g[12] == '1', over = g[13] == '1',
+    longestPauseMs = tonumber(g[14] or LONGEST_PAUSE_MS)}
 end
 
 -- A curb's connections grow and its interval shrinks by the same factor.
@@ -120,7 +122,7 @@ local function reportSite(grant, site, kind, words, random, now)
     local failures = rcall('HINCRBY', key, 'failures', 1)
     local pause = 0
     if failures >= FAILURES_BEFORE_BACKOFF then
-      pause = math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ math.min(16, failures - FAILURES_BEFORE_BACKOFF))
+      pause = math.min(grant.longestPauseMs, FIRST_PAUSE_MS * 2 ^ math.min(16, failures - FAILURES_BEFORE_BACKOFF))
       pause = math.floor(pause * (0.9 + 0.2 * random))
     end
     rcall('HSET', key, 'until', string.format('%d', now + pause), 'reason', curb and curb.reason or words)
