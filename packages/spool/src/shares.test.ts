@@ -147,3 +147,34 @@ describe('a destination without limits', () => {
     expect(await spool.redis.exists(`${PREFIX}:site:far.test`, `${PREFIX}:clock:far.test`)).toBe(0)
   })
 })
+
+describe('the moments of a site’s rate', () => {
+  it('come to each of many domains behind it, also to those that come when others have many sessions', async () => {
+    const names = ['one.test', 'two.test', 'three.test', 'four.test']
+    const served = new Map<string, number>()
+    const endAt = Date.now() + 3000
+    const serve = async (session: SessionKey): Promise<void> => {
+      let turn = await turns.start(session)
+      while (Date.now() < endAt && (turn.kind === 'task' || turn.kind === 'wait')) {
+        if (turn.kind === 'wait') await sleep(turn.ms)
+        else served.set(session.destination, (served.get(session.destination) ?? 0) + 1)
+        turn = await turns.deliver(session, turn)
+      }
+    }
+    const open: Promise<void>[] = []
+    for (const name of names) {
+      spool.clock.now = Date.now()
+      await spool.grant(name, { site: 'mx', perSession: 1, siteIntervalUs: 100_000 })
+      await fill(40, name)
+      for (const session of await turns.takeAll()) open.push(serve(session))
+    }
+    for (; Date.now() < endAt; await sleep(20)) {
+      spool.clock.now = Date.now()
+      for (const session of await turns.takeAll()) open.push(serve(session))
+    }
+    await Promise.all(open)
+    const counts = names.map((name) => served.get(name) ?? 0)
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(15)
+    expect(Math.min(...counts), counts.join(', ')).toBeGreaterThanOrEqual(3)
+  })
+})

@@ -20,7 +20,7 @@
              hold     a reason  b who holds it and why (JSON): parks it until `release`, not an attempt
              remember a history entry (JSON) of a task that a later settlement of the same call defers or parks
   Returns  {-1}                            the fence: this run is no longer the session's; nothing was settled
-           {0, why}                        closed: empty held backoff grant permits yield over closed
+           {0, why}                        closed: empty held backoff grant permits rate yield over closed
            {1, id, data, attempts, content or nil, marked, run, verb or nil}   a task, the run that took it, and what the
                                             postmaster wants done with it
            {2, then the same seven per task}  what is in hand of this session: of a run that died, or of this one: marked tasks,
@@ -34,6 +34,8 @@
 local dest, session, now, mode = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 local token, run = string.match(ARGV[4], '^(.*) (%d+)$')
 local nearMs = tonumber(ARGV[7])
+-- A moment that lies further ahead is nobody's yet: rates may change.
+local MOST_AHEAD_MS = 60000
 -- Of a queue with marked tasks: how many one turn looks at, and takes.
 local MOST_LOOKS, MOST_ERRANDS, MOST_ERRAND_BYTES = 200, 20, 1048576
 local p = LANE .. ':' .. dest .. ':'
@@ -275,17 +277,23 @@ if at <= clocks.now then
   if isShared then spendClass(grant, clocks, clocks.now) end
   return task
 end
--- One that has slept waits longer for its moment: else those that never sleep would take every one before it.
+-- At a site with a rate one waiting session of a destination is enough: more only keep other destinations from their moments, and the
+-- moment becomes its own also when it sleeps until then. Elsewhere one that has slept waits longer for its moment. Else those that
+-- never sleep would take every one before it.
 local waitMs = math.ceil((at - clocks.now) / 1000)
-if waitMs <= (own[3] and nearMs * 1.5 or nearMs) then
+local hasSiteRate = site.intervalUs > 0
+if hasSiteRate and waitMs > nearMs / 4 and rcall('SCARD', LANE .. ':sessions:' .. dest) > 1 then return close('rate') end
+local aheadMs = hasSiteRate and MOST_AHEAD_MS or own[3] and nearMs * 1.5 or nearMs
+local isOwn = waitMs <= aheadMs
+if isOwn then
   local isClassOnly = isShared and clocks.classAt > clocks.at
   if isShared then spendClass(grant, clocks, at) end
   if not isClassOnly then spend(dest, grant, site, clocks, at) end
   rcall('HSET', sessionKey, 'slot', string.format('%.0f', at), 'slotOf', isClassOnly and 'class' or 'all')
   if own[3] then rcall('HDEL', sessionKey, 'slept') end
-  return {3, waitMs}
 end
-rcall('HSET', sessionKey, 'slept', '1')
+if waitMs <= nearMs or isOwn and not hasSiteRate then return {3, waitMs} end
+if not isOwn then rcall('HSET', sessionKey, 'slept', '1') end
 freePermit()
 passPermit(grant.site, rcall('ZRANGE', LANE .. ':wants:' .. grant.site, 0, 9), now)
 -- BullMQ's Workers look at the time of day, whatever clock the schedules run on.
