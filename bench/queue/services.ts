@@ -1,8 +1,10 @@
 /** Starts real services of Sluice, one process each, on a spool of the bench. */
+
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NODE_FLAGS } from '@sluice/runtime'
 import { processFigures } from '../support/processes.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -31,7 +33,7 @@ export const startService = async (name: ServiceName, config: string, data: stri
   const startedAt = performance.now()
   const child = fork(join(ROOT, 'services', name, 'src', 'main.ts'), {
     // As `sluice up` starts them.
-    execArgv: ['--no-warnings', '--max-semi-space-size=4'],
+    execArgv: [...NODE_FLAGS],
     env: {
       NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'compile'),
       ...process.env,

@@ -1,6 +1,7 @@
 /** The gateway of a run: eight processes, each with lines of its own to Redis and, the agents, to every far end. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { NODE_FLAGS } from '@sluice/runtime'
 import { freePort } from '@sluice/testkit'
 import { Redis } from 'ioredis'
 import { configText } from './config.ts'
@@ -11,7 +12,6 @@ import { PROCESSES, type ProcessName } from './plan.ts'
 import { createProcess, type Process } from './process.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=4']
 const REDIS_ARGS = [
   ...['--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory', '1gb'],
   ...['--maxmemory-policy', 'noeviction', '--hash-max-listpack-value', '2048', '--auto-aof-rewrite-min-size', '32mb'],

@@ -4,6 +4,7 @@ export { type DurabilityOptions, type DurabilityWatch, watchDurability } from '.
 export { type HealthServer, startHealthServer } from './health.ts'
 export { createLogger, type Fields, formatForPeople, type Log, type LogLevel } from './log.ts'
 export { createEventCounter, createMetrics, type Metrics } from './metrics.ts'
+export { NODE_FLAGS } from './node-flags.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, namesRedis, type RedisConfig, type RedisRole, redisFate, redisPlace } from './redis.ts'
 export { type Listening, type RunningService, runService } from './service.ts'

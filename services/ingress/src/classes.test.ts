@@ -1,7 +1,9 @@
 /** Classes: which destinations a message goes to, by what it is and by what its header says. */
+
+import type { ClassFacts } from '@sluice/directory'
 import { describe, expect, it } from 'vitest'
 import { byClass, classFields } from './classes.ts'
-import type { ClassDirectory, ClassFacts } from './dependencies.ts'
+import type { ClassDirectory } from './dependencies.ts'
 import { createHeaderScanner } from './headers.ts'
 import { sendMessage } from './test-support/client.ts'
 import { useIngress } from './test-support/harness.ts'

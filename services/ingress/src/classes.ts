@@ -3,8 +3,9 @@
  * here costs anything; header fields are read only where a class asks for them.
  */
 import { destinationName, type Recipient } from '@sluice/contracts'
+import type { ClassFacts } from '@sluice/directory'
 import type { Destination } from '@sluice/spool'
-import type { ClassDirectory, ClassFacts } from './dependencies.ts'
+import type { ClassDirectory } from './dependencies.ts'
 import { type Field, fieldText } from './headers.ts'
 
 /** Characters of a field's value that classes see. */

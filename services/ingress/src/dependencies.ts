@@ -1,6 +1,7 @@
 /** What ingress needs of the others, as parameters: real ones come from `startIngress`, tests pass small ones of their own. */
 import type { ContentStore } from '@sluice/content-store'
 import type { Recipient } from '@sluice/contracts'
+import type { ClassFacts } from '@sluice/directory'
 import type { Log, Metrics, Readiness } from '@sluice/runtime'
 import type { Mailbox } from '@sluice/smtp'
 import type { ListenerConfig, ListenerLimits } from '@sluice/smtp-listener'
@@ -23,17 +24,6 @@ export type Resolved =
   | { kind: 'unknown' }
   /** Its aliases lead back to themselves. */
   | { kind: 'loop' }
-
-/** What a class is chosen by; the directory says how. */
-export type ClassFacts = {
-  listener: string
-  sender: string
-  recipient: string
-  sizeBytes: number
-  user: string | null
-  /** The values of a header field. @param name in lower case */
-  header: (name: string) => readonly string[]
-}
 
 export type ClassDirectory = {
   /** '' for the default class. */

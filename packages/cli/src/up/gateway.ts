@@ -1,13 +1,10 @@
 /** A gateway as `sluice up` runs it: its Redis, then its services, as processes or in this one; and the end of both. */
 import { type Config, type ConfigSource, loadConfig } from '@sluice/directory'
-import { type Listening, type Log, namesRedis, type RedisConfig } from '@sluice/runtime'
+import { type Listening, type Log, NODE_FLAGS, namesRedis, type RedisConfig } from '@sluice/runtime'
 import { COMPILE_CACHE, type DataFolder, serviceMain } from '../data-folder.ts'
 import { awaitRedis, prepareRedis } from './own-redis.ts'
 import { createProcesses } from './processes.ts'
 import { type Running, SERVICES } from './services.ts'
-
-/** A young generation of this size halves the collections of a smaller one; a larger one takes memory and brings little more. */
-const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=8']
 
 export type GatewayOptions = {
   config: Config
