@@ -84,3 +84,6 @@ export const routeHost = () =>
       weight: z.int().min(0).max(1000).default(1).describe('Its share with `select: weight`; 0 only when no other is left.'),
     }),
   ])
+
+/** Connections to a site or a destination at once. */
+export const connectionCount = () => z.int().min(1).max(10_000)

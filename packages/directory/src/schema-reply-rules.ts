@@ -3,7 +3,7 @@ import { stageSchema } from '@sluice/contracts'
 import { duration, rate } from '@sluice/runtime'
 import { faultOfPattern } from '@sluice/smtp'
 import { z } from 'zod'
-import { name, namePattern, oneOrMore, parsedText } from './schema-parts.ts'
+import { connectionCount, name, namePattern, oneOrMore, parsedText } from './schema-parts.ts'
 
 const code = z
   .union([z.int(), z.string()])
@@ -61,13 +61,7 @@ export const replyRuleSchema = z
       .prefault({})
       .describe('All that is given must match.'),
     pause: duration().nullable().default(null).describe('Leave the site alone for so long.').meta({ example: '10m' }),
-    connections: z
-      .int()
-      .min(1)
-      .max(10_000)
-      .nullable()
-      .default(null)
-      .describe('Connections to the site at once, for the time of `for`.'),
+    connections: connectionCount().nullable().default(null).describe('Connections to the site at once, for the time of `for`.'),
     rate: rate().nullable().default(null).describe('Messages to the site, for the time of `for`.').meta({ example: '30/min' }),
     for: duration().prefault('30m').describe('How long `connections` and `rate` hold; then they recover step by step.'),
     retry: duration()

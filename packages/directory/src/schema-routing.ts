@@ -2,7 +2,7 @@
 import { duration, percent, rate, size } from '@sluice/runtime'
 import { z } from 'zod'
 import { parseHash } from './passwords.ts'
-import { domainName, file, mailAddress, name, parsedText, routeHost, tlsMode, toDomain } from './schema-parts.ts'
+import { connectionCount, domainName, file, mailAddress, name, parsedText, routeHost, tlsMode, toDomain } from './schema-parts.ts'
 
 const aliasName = z.string().regex(/^[^\s@*]+$/u, { error: 'expected the part before the @; for all other names use catchAll' })
 
@@ -94,10 +94,7 @@ export const routeSchema = z
       .nullable()
       .default(null)
       .describe('Logs in at the hosts; only ever under TLS.'),
-    connections: z
-      .int()
-      .min(1)
-      .max(10_000)
+    connections: connectionCount()
       .default(20)
       .describe('Connections to one site at once, over the whole cluster; `policies` may say more.'),
     rate: rate()

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { rate, size } from '@sluice/runtime'
 import { z } from 'zod'
-import { name, namePattern, oneOrMore, parsedText, tlsMode, toNamePattern } from './schema-parts.ts'
+import { connectionCount, name, namePattern, oneOrMore, parsedText, tlsMode, toNamePattern } from './schema-parts.ts'
 
 const toAddressPattern = (text: string): string | null => {
   if (text === '<>' || text === '*') return text
@@ -89,10 +89,7 @@ export const policySchema = z
       })
       .prefault({})
       .describe('All that is given must match; nothing given matches all.'),
-    connections: z
-      .int()
-      .min(1)
-      .max(10_000)
+    connections: connectionCount()
       .nullable()
       .default(null)
       .describe(

@@ -13,8 +13,8 @@ describe('may mail be taken?', () => {
   let redis: Redis | Cluster
   const lines: string[] = []
   const log = createLogger({ level: 'info', service: 'test', destination: { write: (line) => void lines.push(line) } })
-  const look = async (more: Partial<DurabilityOptions> = {}) => {
-    const watch = watchDurability({
+  const watchWith = (more: Partial<DurabilityOptions> = {}) =>
+    watchDurability({
       redis,
       laneKeys: ['lane'],
       replicas: 0,
@@ -26,6 +26,8 @@ describe('may mail be taken?', () => {
       log,
       ...more,
     })
+  const look = async (more: Partial<DurabilityOptions> = {}) => {
+    const watch = watchWith(more)
     try {
       await watch.check()
       return watch()
@@ -59,18 +61,7 @@ describe('may mail be taken?', () => {
 
   it('R-full: what is taken between two looks counts against the room that the last one found', async () => {
     const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1])
-    const options = {
-      redis,
-      laneKeys: ['lane'],
-      replicas: 0,
-      requireDurable: true,
-      fullAt: 0.8,
-      diskDirectories: [],
-      minFreeBytes: 0,
-      intervalMs: 60_000,
-      log,
-    }
-    const watch = watchDurability(options)
+    const watch = watchWith()
     await watch.check()
     const roomBytes = 64 * 1024 * 1024 * 0.8 - used
     for (let taken = 0; taken < roomBytes / 2; taken += 1024 * 1024) watch.taking(1024 * 1024)
@@ -85,18 +76,8 @@ describe('may mail be taken?', () => {
     const used = (): Promise<number> => server.client.info('memory').then((text) => Number(/used_memory:(\d+)/.exec(text)?.[1]))
     const most = 64 * 1024 * 1024
     const markAbove = async (bytes: number): Promise<number> => ((await used()) + bytes) / most
-    const options = {
-      redis,
-      laneKeys: ['lane'],
-      replicas: 0,
-      requireDurable: true,
-      diskDirectories: [],
-      minFreeBytes: 0,
-      intervalMs: 60_000,
-      log,
-    }
     for (let i = 0; i < 30; i++) await server.client.set(`fill-${i}`, Buffer.alloc(1024 * 1024))
-    const watch = watchDurability({ ...options, fullAt: await markAbove(1024 * 1024) })
+    const watch = watchWith({ fullAt: await markAbove(1024 * 1024) })
     expect(await watch.check()).toEqual({ kind: 'ok' })
     watch.taking(4 * 1024 * 1024)
     expect(await watch.check()).toMatchObject({ kind: 'full' })

@@ -187,16 +187,17 @@ describe('reroute', () => {
     if (decoded.kind !== 'ok') throw new Error(decoded.reason)
     return decoded.value
   }
+  const moveOf = async (id: string) => ({
+    task: await taskOf(id),
+    content: Buffer.from('hello'),
+    mark: markOf('reroute', { to: 'there' }),
+    from: 'far.test',
+    to: 'there',
+  })
 
   it('puts the task with its content there once, however often it is repeated; another command may move it again', async () => {
     await accept('A')
-    const move = {
-      task: await taskOf('A'),
-      content: Buffer.from('hello'),
-      mark: markOf('reroute', { to: 'there' }),
-      from: 'far.test',
-      to: 'there',
-    }
+    const move = await moveOf('A')
     expect(await reroute()(move)).toEqual({ kind: 'moved' })
     expect(await spool.redis.get(`${PREFIX}:there:A:content`)).toBe('hello')
     await spool.redis.del(`${PREFIX}:there:A`, `${PREFIX}:there:A:content`)
@@ -227,13 +228,7 @@ describe('reroute', () => {
   it('does not touch a task of the same message that is in hand there, and says so', async () => {
     await accept('A')
     await spool.accept(acceptOf('A', 'there'))
-    const move = {
-      task: await taskOf('A'),
-      content: Buffer.from('hello'),
-      mark: markOf('reroute', { to: 'there' }),
-      from: 'far.test',
-      to: 'there',
-    }
+    const move = await moveOf('A')
     expect(await reroute()(move)).toMatchObject({ kind: 'clash' })
     expect(await taskOf('A', 'there')).toMatchObject({ to: [{ address: 'b@far.test' }] })
   })

@@ -79,8 +79,11 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
       client.mark(run.key, id).catch((error: unknown) => log.debug('mark not written', { id, error }))
     }
     const aboutToEnd = (id: string): (() => void) => {
-      if (deps.markAfterMs === 0) mark(id)
-      const timer = deps.markAfterMs === 0 ? undefined : setTimeout(mark, deps.markAfterMs, id)
+      if (deps.markAfterMs === 0) {
+        mark(id)
+        return () => {}
+      }
+      const timer = setTimeout(mark, deps.markAfterMs, id)
       return () => clearTimeout(timer)
     }
     const conversation = route === null ? unused : deps.openConversation(destination, route)
