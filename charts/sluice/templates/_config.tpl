@@ -1,0 +1,151 @@
+{{/*
+The gateway's config, as each service gets it: what stands under `config`, and what the chart sets (Redis, listeners, ports).
+A service gets the secrets that it needs and no others: certificates and accounts' passwords go to ingress, passwords of far ends
+to the delivery-agent; elsewhere the keys that name them are left out.
+*/}}
+
+{{/* Whether the values say anything of whom mail is for; if not, the gateway keeps mail for me@sluice.test, as `npm start` does. */}}
+{{- define "sluice.isDemo" -}}
+{{- $config := .Values.config -}}
+{{- if not (or $config.domains $config.routes $config.accounts) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Domains, accounts and routes, as JSON. Takes the root. */}}
+{{- define "sluice.directory" -}}
+{{- $config := .Values.config -}}
+{{- $directory := dict "domains" ($config.domains | default list) "accounts" ($config.accounts | default list) "routes" ($config.routes | default list) -}}
+{{- if include "sluice.isDemo" . -}}
+{{- $directory = dict
+      "domains" (list (dict "name" "sluice.test" "route" "local" "postmaster" "me@sluice.test"))
+      "accounts" (list (dict "address" "me@sluice.test"))
+      "routes" (list (dict "name" "local" "type" "local")) -}}
+{{- end -}}
+{{- toJson $directory -}}
+{{- end -}}
+
+{{/* Whether mail is kept here: a route of type local, or a domain that names it. Takes the root. */}}
+{{- define "sluice.keepsMail" -}}
+{{- $directory := include "sluice.directory" . | fromJson -}}
+{{- $keeps := false -}}
+{{- range $directory.routes -}}{{- if and (eq .type "local") (not .hosts) -}}{{- $keeps = true -}}{{- end -}}{{- end -}}
+{{- range $directory.domains -}}{{- if eq (.route | default "") "local" -}}{{- $keeps = true -}}{{- end -}}{{- end -}}
+{{- if $keeps -}}true{{- end -}}
+{{- end -}}
+
+{{- define "sluice.hostname" -}}
+{{- .Values.config.hostname | default (include "sluice.host" (dict "root" . "component" "ingress")) -}}
+{{- end -}}
+
+{{- define "sluice.hasTls" -}}
+{{- if or .Values.tls.existingSecret .Values.tls.certManager.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* Listeners that are there: those for submission need a certificate. As JSON: a list of name, containerPort, port, implicitTls, auth. */}}
+{{- define "sluice.listeners" -}}
+{{- $tls := include "sluice.hasTls" . -}}
+{{- $listeners := list -}}
+{{- range $one := list
+      (dict "name" "smtp" "containerPort" 2525 "implicitTls" false "needsTls" false)
+      (dict "name" "submission" "containerPort" 2587 "implicitTls" false "needsTls" true)
+      (dict "name" "submissions" "containerPort" 2465 "implicitTls" true "needsTls" true) -}}
+{{- $values := get $.Values.listeners $one.name -}}
+{{- if and $values.enabled (or $tls (not $one.needsTls)) -}}
+{{- $listeners = append $listeners (merge (dict "port" $values.port "auth" $values.auth) $one) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (dict "listeners" $listeners) -}}
+{{- end -}}
+
+{{/* The listeners of the config. Takes root and component. */}}
+{{- define "sluice.config.listeners" -}}
+{{- $root := .root -}}
+{{- $whole := eq .component "ingress" -}}
+{{- $tls := include "sluice.hasTls" $root -}}
+{{- $listeners := list -}}
+{{- range (include "sluice.listeners" $root | fromJson).listeners -}}
+{{- $one := dict "name" .name "listen" (printf "%s:%v" $root.Values.listenAddress .containerPort) -}}
+{{- if and $whole $tls -}}
+{{- $files := dict "certFile" "/etc/sluice/tls/default/tls.crt" "keyFile" "/etc/sluice/tls/default/tls.key" -}}
+{{- $one = merge $one (dict "tls" $files "implicitTls" .implicitTls "auth" .auth) -}}
+{{- end -}}
+{{- $listeners = append $listeners $one -}}
+{{- end -}}
+{{- toJson (dict "listeners" $listeners) -}}
+{{- end -}}
+
+{{/* Where Redis is, with what `config.redis` says besides. Takes the root. */}}
+{{- define "sluice.config.redis" -}}
+{{- $redis := deepCopy (.Values.config.redis | default dict) -}}
+{{- $external := .Values.redis.external -}}
+{{- if include "sluice.redis.isBundled" . -}}
+{{- $redis = merge (dict "url" (printf "redis://%s:6379" (include "sluice.host" (dict "root" . "component" "redis")))) $redis -}}
+{{- else -}}
+{{- range $key := list "url" "sentinels" "cluster" "user" -}}
+{{- with get $external $key -}}{{- $_ := set $redis $key . -}}{{- end -}}
+{{- end -}}
+{{- if $external.sentinels -}}{{- $_ := set $redis "sentinelName" $external.sentinelName -}}{{- end -}}
+{{- if $external.sentinelPasswordKey -}}{{- $_ := set $redis "sentinelPasswordFile" "/etc/sluice/redis/sentinel-password" -}}{{- end -}}
+{{- if $external.tls.enabled -}}
+{{- $tls := dict -}}
+{{- range $key, $file := dict "caKey" "caFile" "certKey" "certFile" "keyKey" "keyFile" -}}
+{{- if and $external.tls.existingSecret (get $external.tls $key) -}}
+{{- $_ := set $tls $file (printf "/etc/sluice/redis/tls/%s" (get $external.tls $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $redis "tls" $tls -}}
+{{- end -}}
+{{- end -}}
+{{- if include "sluice.redis.secretName" . -}}{{- $_ := set $redis "passwordFile" "/etc/sluice/redis/password" -}}{{- end -}}
+{{- toJson $redis -}}
+{{- end -}}
+
+{{/* The whole config of one service, as YAML. Takes root, component and values. */}}
+{{- define "sluice.config" -}}
+{{- $root := .root -}}
+{{- $component := .component -}}
+{{- $config := deepCopy $root.Values.config -}}
+{{- $directory := include "sluice.directory" $root | fromJson -}}
+{{- $accounts := list -}}
+{{- range $directory.accounts -}}{{- $accounts = append $accounts (ternary . (omit . "passwordFile") (eq $component "ingress")) -}}{{- end -}}
+{{- $routes := list -}}
+{{- range $directory.routes -}}{{- $routes = append $routes (ternary . (omit . "auth") (eq $component "delivery-agent")) -}}{{- end -}}
+{{- $mailbox := ternary (printf "%s:2424" $root.Values.listenAddress) (printf "%s:2424" (include "sluice.host" (dict "root" $root "component" "mailbox"))) (eq $component "mailbox") -}}
+{{- $set := dict
+      "hostname" (include "sluice.hostname" $root)
+      "domains" $directory.domains
+      "accounts" $accounts
+      "routes" $routes
+      "listeners" (include "sluice.config.listeners" (dict "root" $root "component" $component) | fromJson).listeners
+      "mailbox" (dict "listen" $mailbox)
+      "http" (dict "host" (trimAll "[]" $root.Values.listenAddress) "ports" (merge (dict $component 9100) (dict "ingress" 0 "spooler" 0 "delivery-agent" 0 "mailbox" 0)))
+      "shutdownGrace" (printf "%ss" (include "sluice.shutdownGrace" .)) -}}
+{{- if eq $component "mailbox" -}}
+{{- $config = omit $config "redis" -}}
+{{- else -}}
+{{- $_ := set $set "redis" (include "sluice.config.redis" $root | fromJson) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $config $set) -}}
+{{- end -}}
+
+{{/* The keys of the config that apply while a service runs; a change of any other one restarts its pods. */}}
+{{- define "sluice.liveKeys" -}}
+accounts classes defaultShare domains policies replyRules routes schedule schedules spooler trustedNetworks
+{{- end -}}
+
+{{/* A digest of the keys that need a restart. Takes what sluice.config takes. */}}
+{{- define "sluice.restartDigest" -}}
+{{- $config := include "sluice.config" . | fromYaml -}}
+{{- range splitList " " (include "sluice.liveKeys" .) -}}{{- $config = omit $config . -}}{{- end -}}
+{{- toJson $config | sha256sum -}}
+{{- end -}}
+
+{{/* The ConfigMap of one service. Takes what sluice.config takes. */}}
+{{- define "sluice.configMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  {{- include "sluice.metadata" . | nindent 2 }}
+data:
+  sluice.yaml: |
+    {{- include "sluice.config" . | nindent 4 }}
+{{- end -}}

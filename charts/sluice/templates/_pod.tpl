@@ -1,0 +1,257 @@
+{{/* What the pods of all services have in common. Everything here takes root, component and values (the component's own). */}}
+
+{{/* Seconds that a service gets to finish after SIGTERM. The agent's default: the far end may take its time for the final dot. */}}
+{{- define "sluice.shutdownGrace" -}}
+{{- if .values.shutdownGraceSeconds -}}
+{{- .values.shutdownGraceSeconds -}}
+{{- else -}}
+{{- $delivery := .root.Values.config.delivery | default dict -}}
+{{- $timeouts := $delivery.timeouts | default dict -}}
+{{- add 30 (include "sluice.seconds" ($timeouts.dot | default "10m")) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A duration of the config in seconds, rounded up. */}}
+{{- define "sluice.seconds" -}}
+{{- $number := regexFind "^[0-9.]+" . | float64 -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- $factor := get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "min" 60.0 "h" 3600.0 "d" 86400.0) $unit | default 1.0 -}}
+{{- mulf $number $factor | ceil | int -}}
+{{- end -}}
+
+{{/* Time for the balancers to hear of it, the service's own time, and some for the rest. */}}
+{{- define "sluice.terminationGrace" -}}
+{{- .values.terminationGracePeriodSeconds | default (add .values.preStopSeconds (include "sluice.shutdownGrace" .) 15) -}}
+{{- end -}}
+
+{{- define "sluice.serviceAccountName" -}}
+{{- if .values.serviceAccount.create -}}
+{{- .values.serviceAccount.name | default (include "sluice.name" .) -}}
+{{- else -}}
+{{- .values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sluice.serviceAccount" -}}
+{{- if .values.serviceAccount.create -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "sluice.metadata" (merge (dict "name" (include "sluice.serviceAccountName" .) "annotations" .values.serviceAccount.annotations) .) | nindent 2 }}
+automountServiceAccountToken: false
+{{- end -}}
+{{- end -}}
+
+{{/* Spread over nodes and zones, unless the values say otherwise. */}}
+{{- define "sluice.spread" -}}
+{{- if kindIs "slice" .values.topologySpreadConstraints -}}
+{{- toYaml .values.topologySpreadConstraints -}}
+{{- else -}}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "sluice.selectorLabels" $ | nindent 6 }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "sluice.probes" -}}
+{{- $health := dict "path" "/healthz" "port" "http" -}}
+startupProbe:
+  {{- toYaml (merge (deepCopy .values.startupProbe) (dict "httpGet" $health)) | nindent 2 }}
+readinessProbe:
+  {{- toYaml (merge (deepCopy .values.readinessProbe) (dict "httpGet" (dict "path" "/readyz" "port" "http"))) | nindent 2 }}
+livenessProbe:
+  {{- toYaml (merge (deepCopy .values.livenessProbe) (dict "httpGet" $health)) | nindent 2 }}
+{{- end -}}
+
+{{/* Secrets that the service's config names: /etc/sluice/secrets/NAME/KEY. As JSON, a list of names. */}}
+{{- define "sluice.namedSecrets" -}}
+{{- $names := list -}}
+{{- range regexFindAll "/etc/sluice/secrets/[a-z0-9.-]+/" (include "sluice.config" .) -1 -}}
+{{- $names = append $names (trimSuffix "/" . | trimPrefix "/etc/sluice/secrets/") -}}
+{{- end -}}
+{{- toJson (dict "names" ($names | uniq | sortAlpha)) -}}
+{{- end -}}
+
+{{- define "sluice.volumes" -}}
+- name: config
+  configMap:
+    name: {{ include "sluice.name" . }}
+- name: tmp
+  emptyDir: { sizeLimit: 64Mi }
+{{- if ne .component "mailbox" }}
+{{- with include "sluice.redis.sources" .root }}
+- name: redis
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- . | trim | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- if and (eq .component "ingress") (include "sluice.hasTls" .root) }}
+- name: tls
+  secret:
+    secretName: {{ include "sluice.tlsSecretName" .root }}
+    defaultMode: 0440
+{{- end }}
+{{- range (include "sluice.namedSecrets" . | fromJson).names }}
+- name: {{ printf "secret-%s" (. | replace "." "-") | trunc 63 }}
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+{{- end }}
+{{- with .values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "sluice.tlsSecretName" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "sluice.fullname" .)) -}}
+{{- end -}}
+
+{{- define "sluice.volumeMounts" -}}
+- { name: config, mountPath: /etc/sluice/config, readOnly: true }
+- { name: tmp, mountPath: /tmp }
+{{- if and (ne .component "mailbox") (include "sluice.redis.sources" .root) }}
+- { name: redis, mountPath: /etc/sluice/redis, readOnly: true }
+{{- end }}
+{{- if and (eq .component "ingress") (include "sluice.hasTls" .root) }}
+- { name: tls, mountPath: /etc/sluice/tls/default, readOnly: true }
+{{- end }}
+{{- range (include "sluice.namedSecrets" . | fromJson).names }}
+- { name: {{ printf "secret-%s" (. | replace "." "-") | trunc 63 }}, mountPath: {{ printf "/etc/sluice/secrets/%s" . }}, readOnly: true }
+{{- end }}
+{{- if eq .component "mailbox" }}
+- { name: data, mountPath: /data }
+{{- end }}
+{{- with .values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Ports by name. Besides what sluice.pod takes: ports, a list of name and containerPort, perhaps hostPort. */}}
+{{- define "sluice.container" -}}
+- name: {{ .component }}
+  image: {{ include "sluice.image" . }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  securityContext:
+    {{- toYaml (.values.securityContext | default .root.Values.securityContext) | nindent 4 }}
+  env:
+    - { name: SLUICE_CONFIG, value: /etc/sluice/config/sluice.yaml }
+    - { name: SLUICE_DATA, value: /data }
+    {{- with .values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .values.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  ports:
+    {{- range .ports }}
+    - {{ toJson . }}
+    {{- end }}
+    - { name: http, containerPort: 9100 }
+  {{- include "sluice.probes" . | nindent 2 }}
+  {{- with .values.preStopSeconds }}
+  lifecycle:
+    preStop:
+      sleep: { seconds: {{ . }} }
+  {{- end }}
+  resources:
+    {{- toYaml .values.resources | nindent 4 }}
+  volumeMounts:
+    {{- include "sluice.volumeMounts" . | nindent 4 }}
+{{- end -}}
+
+{{/* Where pods may run and what they may do; for every pod of the chart. */}}
+{{- define "sluice.podPlacement" -}}
+securityContext:
+  {{- toYaml (.values.podSecurityContext | default .root.Values.podSecurityContext) | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- range $key := list "nodeSelector" "affinity" "tolerations" "priorityClassName" "dnsPolicy" "dnsConfig" "hostAliases" "runtimeClassName" }}
+{{- with get $.values $key }}
+{{ toYaml (dict $key .) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The pod template of a service. */}}
+{{- define "sluice.pod" -}}
+metadata:
+  labels:
+    {{- include "sluice.podLabels" . | nindent 4 }}
+    {{- with .values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    # Of the keys that need a restart; all others apply while it runs.
+    checksum/config: {{ include "sluice.restartDigest" . }}
+    {{- with .values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "sluice.serviceAccountName" . }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ include "sluice.terminationGrace" . }}
+  {{- include "sluice.podPlacement" . | nindent 2 }}
+  {{- with include "sluice.spread" . | trim }}
+  topologySpreadConstraints:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- with .values.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    {{- include "sluice.container" . | nindent 4 }}
+    {{- with .values.sidecars }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  volumes:
+    {{- include "sluice.volumes" . | nindent 4 }}
+{{- end -}}
+
+{{- define "sluice.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "sluice.metadata" (merge (dict "annotations" .values.annotations) .) | nindent 2 }}
+spec:
+  {{- if not .scaled }}
+  replicas: {{ .values.replicas }}
+  {{- end }}
+  minReadySeconds: {{ .values.minReadySeconds }}
+  revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
+  strategy:
+    {{- toYaml .values.strategy | nindent 4 }}
+  selector:
+    matchLabels:
+      {{- include "sluice.selectorLabels" . | nindent 6 }}
+  template:
+    {{- include "sluice.pod" . | nindent 4 }}
+{{- end -}}
+
+{{- define "sluice.pdb" -}}
+{{- if .values.pdb.enabled -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "sluice.metadata" . | nindent 2 }}
+spec:
+  {{- toYaml (omit .values.pdb "enabled") | nindent 2 }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "sluice.selectorLabels" . | nindent 6 }}
+{{- end -}}
+{{- end -}}
