@@ -1,6 +1,7 @@
 /** What can be seen of a gateway: a message's life by its ID, the steps in the log, figures, health and readiness of each service. */
 import { EVENTS } from '@sluice/contracts'
 import { expect, it } from 'vitest'
+import { declaredFigures } from './metrics-page/declared.ts'
 import { submit, submitRaw } from './support/client.ts'
 import { eventually } from './support/gateway.ts'
 import { annaAndAllTo, useFarEnd, useSluice, useSpool } from './support/scene.ts'
@@ -128,6 +129,29 @@ it('every service answers on /healthz, /readyz and /metrics, and its figures agr
     }
   }
   expect(await figure('mailbox', 'sluice_mailbox_recipients_total', { result: 'delivered' })).toBe(2)
+})
+
+it('the page of figures names what each service tells, and nothing else', async () => {
+  const declared = await declaredFigures()
+  for (const service of SERVICES) {
+    const { text } = await ask(service, '/metrics')
+    const told = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`)
+    const named = declared.filter(({ services }) => services.includes(service)).map(({ name, type }) => `${name} ${type}`)
+    expect({ service, told: told.toSorted() }).toEqual({ service, told: named.toSorted() })
+  }
+})
+
+it('the spooler tells what the whole spool holds, by state and class of site', async () => {
+  const before = await figure('spooler', 'sluice_tasks', { state: 'later', site_class: 'far' })
+  await send('tempfail+figures@far.test')
+  await eventually('one more that waits for its next attempt', async () => {
+    return (await figure('spooler', 'sluice_tasks', { state: 'later', site_class: 'far' })) === before + 1
+  })
+  const outcomes = { outcome: 'deferred', site_class: 'far', reason: 'mailbox' }
+  expect(await figure('delivery-agent', 'sluice_outcomes_total', outcomes)).toBeGreaterThan(0)
+  expect(await figure('ingress', 'sluice_readiness', { state: 'ok' })).toBe(1)
+  expect(await figure('ingress', 'sluice_ingress_accept_seconds_count', {})).toBeGreaterThan(0)
+  expect(await figure('ingress', 'sluice_admission_batch_messages_sum', {})).toBeGreaterThan(0)
 })
 
 it('R-full: readiness follows the durability of Redis: not ready and no mail while it could forget, ready again afterwards', async () => {

@@ -34,6 +34,12 @@ export const STEPS: Step[] = [
     means: 'the config reference is what the schema says',
     args: ['packages/directory/src/generate-reference.ts', '--check'],
   },
+  {
+    ...plain,
+    name: 'metrics',
+    means: 'docs/metrics.md is what the code declares',
+    args: ['e2e/metrics-page/main.ts', '--check'],
+  },
   { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
   { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
   {

@@ -5,6 +5,7 @@
 import type { ContentStore } from './content.ts'
 import { ContentError, storeFailure } from './errors.ts'
 import { createFilePlace } from './file-place.ts'
+import type { Sink } from './place.ts'
 import { type ContentRedis, createRedisPlace } from './redis-place.ts'
 import { createWriter } from './writer.ts'
 
@@ -24,9 +25,23 @@ export type ContentStoreOptions = {
   directory: string
   /** ms since the epoch */
   now?: () => number
+  /** Told of bytes that went to a store, or came from one whole. For figures. */
+  told?: (store: 'redis' | 'file', operation: 'written' | 'read', bytes: number) => void
 }
 
-async function* counted(id: string, pieces: AsyncIterable<Buffer>, sizeBytes: number): AsyncIterable<Buffer> {
+/** A place whose sinks tell of what they take. */
+const opened = async (sink: Promise<Sink>, told: (bytes: number) => void): Promise<Sink> => {
+  const { append, ...rest } = await sink
+  return {
+    ...rest,
+    append: async (piece) => {
+      await append(piece)
+      told(piece.length)
+    },
+  }
+}
+
+async function* counted(id: string, pieces: AsyncIterable<Buffer>, sizeBytes: number, whole: () => void): AsyncIterable<Buffer> {
   let readBytes = 0
   try {
     for await (const piece of pieces) {
@@ -37,7 +52,7 @@ async function* counted(id: string, pieces: AsyncIterable<Buffer>, sizeBytes: nu
   } catch (fault) {
     throw storeFailure(`read content ${id}`, fault)
   }
-  if (readBytes === sizeBytes) return
+  if (readBytes === sizeBytes) return whole()
   const found = readBytes > sizeBytes ? 'more' : `${readBytes}`
   throw new ContentError('short', `content ${id} was stored with ${sizeBytes} bytes, but ${found} are there`)
 }
@@ -48,12 +63,15 @@ export const createContentStore = (options: ContentStoreOptions): ContentStore =
   const redis = createRedisPlace({ redis: options.redis, lanePrefix: options.lanePrefix, lanes: options.lanes, now })
   const file = createFilePlace({ directory: options.directory, chunkBytes })
   const place = options.store === 'redis' ? redis : file
+  const told = options.told ?? (() => {})
+  const open = (id: string, lane: number): Promise<Sink> =>
+    opened(place.open(id, lane), (bytes) => told(options.store, 'written', bytes))
   return {
-    stage: (id, lane) =>
-      createWriter({ id, thresholdBytes: options.thresholdBytes, chunkBytes, open: () => place.open(id, lane) }),
+    stage: (id, lane) => createWriter({ id, thresholdBytes: options.thresholdBytes, chunkBytes, open: () => open(id, lane) }),
     read: (id, ref, sizeBytes) => {
       if (ref.store === 'inline') throw new Error(`content ${id} lies with its task`)
-      return counted(id, ref.store === 'redis' ? redis.pieces(id, ref) : file.pieces(id, ref), sizeBytes)
+      const pieces = ref.store === 'redis' ? redis.pieces(id, ref) : file.pieces(id, ref)
+      return counted(id, pieces, sizeBytes, () => told(ref.store, 'read', sizeBytes))
     },
     remove: async (id, ref) => {
       if (ref.store === 'redis') await redis.remove(id, ref)

@@ -9,6 +9,7 @@ import type { Destination } from './destination.ts'
 import { type CheckPassword, createCheckPassword } from './passwords.ts'
 import { createPolicies, type Explained, type Policy, type Shaping, type Site } from './policies.ts'
 import { createRouting } from './routing.ts'
+import { createSiteClasses } from './site-classes.ts'
 import { createTrusted, plainIp } from './trusted-networks.ts'
 
 export type Resolution = { kind: 'own'; recipients: Recipient[] } | { kind: 'foreign' } | { kind: 'unknown' } | { kind: 'loop' }
@@ -44,6 +45,8 @@ export type Directory = {
   explain: (destination: Destination, site: Site | null) => Explained | null
   /** What a far end's reply asks for; null: nothing but what its code says. Costs next to nothing for what refuses nothing. */
   replyRuleOf: (refusal: Refusal) => ReplyRule | null
+  /** What figures tell a site by; one of few. @param site its name, as grants have it */
+  siteClassOf: (site: string) => string
   accountExists: (address: string) => boolean
   account: (address: string) => Account | null
 }
@@ -58,6 +61,7 @@ export type DirectoryConfig = {
   defaultShare?: number
   policies?: Policy[]
   replyRules?: ReplyRuleText[]
+  metrics?: { sites: Record<string, string[]> }
 }
 
 const interfaceAddresses = (): string[] =>
@@ -136,6 +140,7 @@ export const createDirectory = (config: DirectoryConfig, options: DirectoryOptio
     shareOf: classes.shareOf,
     explain,
     replyRuleOf: (refusal) => matchReplyRule(replyRules, refusal),
+    siteClassOf: createSiteClasses(config.routes, config.metrics?.sites ?? {}),
     accountExists: (address) => account(address) !== null,
     account,
   }

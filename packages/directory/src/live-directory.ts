@@ -28,6 +28,7 @@ export const createLiveDirectory = ({ version }: Pick<LiveConfig, 'version'>): D
     shareOf: (cls) => newest().shareOf(cls),
     explain: (destination, site) => newest().explain(destination, site),
     replyRuleOf: (refusal) => newest().replyRuleOf(refusal),
+    siteClassOf: (site) => newest().siteClassOf(site),
     accountExists: (address) => newest().accountExists(address),
     account: (address) => newest().account(address),
   }

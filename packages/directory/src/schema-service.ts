@@ -1,7 +1,7 @@
 /** The sections that say how the services run: Redis, content, listeners, limits, delivery, figures. */
 import { address, duration, rate, size, timerDuration } from '@sluice/runtime'
 import { z } from 'zod'
-import { file } from './schema-parts.ts'
+import { file, name, namePattern } from './schema-parts.ts'
 
 const count = (least = 1) => z.int().min(least).max(10_000_000)
 
@@ -145,6 +145,28 @@ export const mailboxSchema = z.strictObject({
     .default(null)
     .describe('The folder with one Maildir per account. Left out: `mail` in the data directory.')
     .meta({ type: 'folder' }),
+})
+
+const MOST_SITE_CLASSES = 100
+
+/** Microsoft's hosts end in either name. */
+const PROVIDERS = {
+  google: ['*.google.com', '*.googlemail.com'],
+  microsoft: ['*.protection.outlook.com', '*.mx.microsoft'],
+  yahoo: ['*.yahoodns.net'],
+  apple: ['*.mail.icloud.com'],
+}
+
+export const metricsSchema = z.strictObject({
+  sites: z
+    .record(name(), z.array(namePattern()).min(1).max(100))
+    .refine((sites) => Object.keys(sites).length <= MOST_SITE_CLASSES, `expected at most ${MOST_SITE_CLASSES} names`)
+    .refine((sites) => !Object.hasOwn(sites, 'other'), 'expected another name than "other", which is the name of the rest')
+    .prefault(PROVIDERS)
+    .describe(
+      'Sites of MX routes that have figures of their own, by name: patterns of their hosts, the first that fits. The rest are told together as `other`; a route with hosts of its own is told by its name.',
+    )
+    .meta({ type: 'name: list of patterns' }),
 })
 
 const port = z.int().min(0).max(65_535)

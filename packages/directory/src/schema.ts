@@ -16,6 +16,7 @@ import {
   limitsSchema,
   listenerSchema,
   mailboxSchema,
+  metricsSchema,
   noticesSchema,
   resolverSchema,
   spoolerSchema,
@@ -110,6 +111,9 @@ export const configSchema = z
     notices: noticesSchema.prefault({}).describe('Failure notices.'),
     history: historySchema.prefault({}).describe('What is remembered of messages that have left.'),
     mailbox: mailboxSchema.prefault({}).describe('The service that keeps local mail.'),
+    metrics: metricsSchema.prefault({}).describe('What figures are told by; docs/metrics.md lists them.').meta({
+      example: 'metrics:\n  sites:\n    google: ["*.google.com", "*.googlemail.com"]\n    partner: [mx.partner.example]\n',
+    }),
     http: httpSchema.prefault({}).describe('Figures and health of each service.'),
     shutdownGrace: timerDuration().prefault('30s').describe('What is in hand gets this long to finish after SIGTERM.'),
     log: z

@@ -19,6 +19,7 @@ export const LIVE_KEYS = [
   'classes',
   'defaultShare',
   'domains',
+  'metrics',
   'policies',
   'replyRules',
   'routes',

@@ -30,6 +30,8 @@ export type DurabilityOptions = {
 
 /** Called, it gives the last look's result: `away` before the first. */
 export type DurabilityWatch = (() => Readiness) & {
+  /** Bytes that may still be stored before ingress refuses more: the least of Redis and the disks; infinite without any mark. */
+  roomBytes: () => number
   /** So many bytes are about to be stored. */
   taking: (bytes: number) => void
   /** Looks now; resolves to what was found. Never rejects. */
@@ -213,5 +215,6 @@ export const watchDurability = (options: DurabilityOptions): DurabilityWatch => 
     stopped = true
     clearTimeout(timer)
   }
-  return Object.assign(() => current, { taking, check, stop })
+  const room = (): number => Math.max(0, roomBytes - takenBytes)
+  return Object.assign(() => current, { roomBytes: room, taking, check, stop })
 }

@@ -1,6 +1,6 @@
 /** /metrics, /healthz (the process runs) and /readyz (it can do its work now; 503 says in words why not). */
 import { createServer, type ServerResponse } from 'node:http'
-import type { Metrics } from './metrics.ts'
+import { declareReadiness, type Metrics } from './metrics.ts'
 import type { Readiness } from './readiness.ts'
 import type { Address } from './units.ts'
 
@@ -22,6 +22,7 @@ export const startHealthServer = async (options: {
   registry: Metrics
   readiness: () => Readiness
 }): Promise<HealthServer> => {
+  if (options.registry.getSingleMetric('sluice_readiness') === undefined) declareReadiness(options.registry, options.readiness)
   const server = createServer((request, response) => {
     // null for what is no URL, such as `//`: not found.
     const path = URL.parse(request.url ?? '/', 'http://localhost')?.pathname

@@ -3,10 +3,20 @@ export { ConfigError, formatPath, formatProblems, type Problem } from './config-
 export { type DurabilityOptions, type DurabilityWatch, watchDurability } from './durability.ts'
 export { type HealthServer, startHealthServer } from './health.ts'
 export { createLogger, type Fields, formatForPeople, type Log, type LogLevel } from './log.ts'
-export { createEventCounter, createMetrics, type Metrics } from './metrics.ts'
+export {
+  type AdmissionTold,
+  type ContentTold,
+  createAdmissionFigures,
+  createContentFigures,
+  createEventCounter,
+  createMetrics,
+  declareReadiness,
+  type Metrics,
+} from './metrics.ts'
 export { NODE_FLAGS } from './node-flags.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, namesRedis, type RedisConfig, type RedisRole, redisFate, redisPlace } from './redis.ts'
+export { declareRedis } from './redis-metrics.ts'
 export { type Listening, type RunningService, runService } from './service.ts'
 export { connectService } from './service-redis.ts'
 export { address, duration, percent, rate, size, timerDuration } from './unit-schemas.ts'

@@ -65,6 +65,8 @@ export type AdmissionOptions = {
   now: () => number
   /** Replicas that must have what was written, too; null: none. */
   wait?: ReplicaWait | null
+  /** Told of every write that was answered well: messages in it, and seconds until it was durable. For figures. */
+  told?: (messages: number, seconds: number) => void
 }
 
 /** One script call, and when the replicas have it. What Redis answered, or was never sent, is refused; all else may be stored. */
@@ -84,7 +86,7 @@ const createWrite = ({ redis, wait = null }: AdmissionOptions) => {
 }
 
 export const createAdmission = (options: AdmissionOptions): AcceptMessage => {
-  const { redis, lanes, now } = options
+  const { redis, lanes, now, told = () => {} } = options
   const run = createWrite(options)
   const piles = new Map<string, Pile>()
 
@@ -92,9 +94,11 @@ export const createAdmission = (options: AdmissionOptions): AcceptMessage => {
     pile.busy = true
     while (pile.entries.length > 0) {
       const batch = takeBatch(pile)
+      const startedAt = performance.now()
       try {
         if (redis.status !== 'ready') throw new StoreError('refused', `Redis is away (${redis.status})`)
         await pile.write(batch)
+        told(batch.length, (performance.now() - startedAt) / 1000)
         for (const entry of batch) entry.done()
       } catch (cause) {
         const error = cause instanceof StoreError ? cause : new StoreError('unknown', String(cause), { cause })

@@ -10,6 +10,14 @@ export {
   type FollowAudit,
 } from './audit.ts'
 export { createContentRelease } from './content-release.ts'
+export {
+  createFigures,
+  type DestinationFigures,
+  type Figures,
+  type FirstDue,
+  type LaneFigures,
+  type SiteFigures,
+} from './figures.ts'
 export { type Decoded, decodeIntake, decodeTask, encodeTask, type Intake, readMark, taskOf } from './payload.ts'
 export { type PublishedScript, publishedScripts } from './published.ts'
 export { laneBackend } from './queue-backend.ts'

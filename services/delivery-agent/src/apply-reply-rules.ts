@@ -54,14 +54,19 @@ export type ApplyReplyRulesDependencies = {
   event: () => void
 }
 
-export const createApplyReplyRules = (deps: ApplyReplyRulesDependencies): ApplyReplyRules => {
+export const declareActions = (registry: Metrics): Counter<'action'> => {
   const count = new Counter({
     name: 'sluice_reply_rule_actions_total',
-    help: 'What reply rules did, by kind',
+    help: 'What reply rules did: pause, connections and rate curb the site; retry, permanent and temporary are about the message',
     labelNames: ['action'] as const,
-    registers: [deps.metrics],
+    registers: [registry],
   })
   for (const action of ACTIONS) count.inc({ action }, 0)
+  return count
+}
+
+export const createApplyReplyRules = (deps: ApplyReplyRulesDependencies): ApplyReplyRules => {
+  const count = declareActions(deps.metrics)
 
   const tell = (rule: ReplyRule, words: string, { id, destination, route, told }: RuleParts): void => {
     if (told.has(rule.name)) return

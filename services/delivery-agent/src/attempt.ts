@@ -91,7 +91,7 @@ const obtain = async (attempt: Attempt): Promise<Connection | null> => {
 }
 
 const transact = async (attempt: Attempt, connection: Connection): Promise<void> => {
-  const { task, route, search } = attempt
+  const { task, route, search, shared } = attempt
   const { client, candidate } = connection
   const host = labelOf(candidate)
   const chosen = attempt.pending.slice(0, route.maxRecipients)
@@ -108,7 +108,7 @@ const transact = async (attempt: Attempt, connection: Connection): Promise<void>
   }
   const { content, aboutToEnd } = attempt
   client.transactions++
-  const result = await runTransaction({ client, task, recipients: chosen, content, aboutToEnd })
+  const result = await runTransaction({ client, task, recipients: chosen, content, aboutToEnd, took: shared.took })
   const isRelay = !client.isLmtp
   const setting = { host, dsnPassed: client.offers('DSN'), isRelay, ownMailbox: route.type === 'local' }
   const judgements = judgeTransaction(result, recipients, setting).map(search.ruled)

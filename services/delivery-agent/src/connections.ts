@@ -63,13 +63,15 @@ const dial = async (
   search: Search,
   signal: AbortSignal,
 ): Promise<Connection | null> => {
-  const { config, ca, now, count, log } = shared
+  const { config, ca, now, count, took, log } = shared
   const host = labelOf(candidate)
   search.host = candidate.name
   const parts = { candidate, route, hostname: config.hostname, timeouts: config.delivery.timeouts, now, signal }
+  const startedAt = performance.now()
   const opened = await openClient(ca === undefined ? parts : { ...parts, ca })
   if (opened.kind === 'ready') {
     count('opened')
+    took('connect', (performance.now() - startedAt) / 1000)
     return { client: opened.client, candidate, key: keyOf(candidate, route), mostMessages: route.messagesPerConnection }
   }
   count('failed')

@@ -4,13 +4,12 @@
  * `deliver` never throws for what a far end, the network or the content store can cause: that is in its report.
  */
 import type { DeliveryReport, Task } from '@sluice/contracts'
-import type { Metrics } from '@sluice/runtime'
-import { Counter, Gauge } from 'prom-client'
 import { runAttempt } from './attempt.ts'
+import { createConnectionMetrics } from './connection-metrics.ts'
 import { type Connection, isSpent } from './connections.ts'
-import { createPool, type Pool } from './pool.ts'
+import { createPool } from './pool.ts'
 import type { ShapedRoute } from './shaped-route.ts'
-import type { ConnectionResult, ConversationsParts, Shared } from './shared.ts'
+import type { ConversationsParts, Shared } from './shared.ts'
 
 export type Conversation = {
   /**
@@ -35,30 +34,12 @@ export type Conversations = {
   closeIdle: () => Promise<void>
 }
 
-const createCount = (metrics: Metrics, pool: Pool): ((result: ConnectionResult) => void) => {
-  const connections = new Counter({
-    name: 'sluice_connections_total',
-    help: 'Connections to far ends: opened, taken over from an earlier conversation, or failed before MAIL',
-    labelNames: ['result'] as const,
-    registers: [metrics],
-  })
-  new Gauge({
-    name: 'sluice_idle_connections',
-    help: 'Open connections to far ends that wait for the next conversation',
-    registers: [metrics],
-    collect() {
-      this.set(pool.size())
-    },
-  })
-  return (result) => connections.inc({ result })
-}
-
 export const createConversations = (parts: ConversationsParts): Conversations => {
   const { metrics, ...rest } = parts
   const pool = createPool({ idleMs: parts.config.delivery.idleConnectionMs })
-  const count = createCount(metrics, pool)
+  const { count, took } = createConnectionMetrics(metrics, pool.size)
   const applyRules = parts.applyRules ?? ((judgement) => ({ judgement, curb: null }))
-  const shared: Shared = { ...rest, random: parts.random ?? Math.random, ca: parts.ca, applyRules, pool, count }
+  const shared: Shared = { ...rest, random: parts.random ?? Math.random, ca: parts.ca, applyRules, pool, count, took }
   return {
     open: (destination, route) => {
       const held: { connection: Connection | null } = { connection: null }

@@ -1,3 +1,4 @@
+export { declareMetrics } from './metrics.ts'
 export type { SessionRun } from './session-runner.ts'
 export { startSessionWorkers } from './session-worker.ts'
 export { type StartedService, startDeliveryAgent } from './start.ts'

@@ -4,14 +4,17 @@
  */
 import type { ContentStore } from '@sluice/content-store'
 import type { Attempt, Mark, Outcome, Task } from '@sluice/contracts'
+import { OTHER_SITES } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { decodeTask, type HandedTask, type History, type Reroute, readMark, type Settlement } from '@sluice/spool'
 import type { TellSender } from './notices.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Handled } from './session-task.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 
 export type ErrandContext = {
   destination: string
+  route: ShapedRoute | null
   /** The last conversation about a task. */
   transcript: (id: string) => Promise<string[]>
 }
@@ -97,7 +100,7 @@ export const createErrands = ({ contentStore, tellSender, reroute, log, metrics,
       willRetryUntil: now(),
     })
     for (const { address } of task.to) {
-      metrics.outcome('bounce', 'route')
+      metrics.outcome('bounce', 'route', context.route?.siteClass ?? OTHER_SITES, STATUS)
       const facts = { id: task.id, destination: context.destination, to: address, status: STATUS, reply: reason }
       log.event('bounce', { ...facts, who: mark.who, why: mark.why })
     }

@@ -3,18 +3,19 @@
  * Pure but for the notices, which are admitted before the settlement that this returns is made.
  */
 import type { Attempt, DeliveryReport, Outcome, Recipient, Task } from '@sluice/contracts'
-import { type Config, type Route, scheduleSpanMs } from '@sluice/directory'
+import { type Config, OTHER_SITES, scheduleSpanMs } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { expire, replyText } from '@sluice/smtp'
 import { type History, packTranscript, type Settlement } from '@sluice/spool'
 import type { TellSender } from './notices.ts'
 import { planNext } from './plan-next.ts'
 import type { AgentMetrics } from './session-metrics.ts'
+import type { ShapedRoute } from './shaped-route.ts'
 
 export type Attempted = {
   task: Task
   destination: string
-  route: Route | null
+  route: ShapedRoute | null
   /** Attempts counted, this one included. */
   attempts: number
   /** ms since the epoch: when this attempt began */
@@ -93,9 +94,12 @@ const historyOf = (attempted: Attempted, attempts: Attempt[], results: Result[],
 export const createConclude = ({ config, tellSender, log, metrics, now, random }: ConcludeDependencies) => {
   const tell = (attempted: Attempted, results: Result[], nextAt: number | null): void => {
     const { task, destination, report } = attempted
+    const siteClass = attempted.route?.siteClass ?? OTHER_SITES
+    const ageMs = now() - task.receivedAt
+    if (results.some(({ outcome }) => outcome.kind === 'delivered')) metrics.delivered(siteClass, task.sizeBytes, ageMs / 1000)
     for (const { recipient, outcome } of results) {
       const event = outcome.kind === 'bounced' && outcome.status === '4.4.7' ? 'expiry' : EVENT[outcome.kind]
-      metrics.outcome(event, report.stage)
+      metrics.outcome(event, report.stage, siteClass, outcome.status)
       log.event(event, {
         id: task.id,
         destination,
@@ -106,7 +110,7 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
         attempt: attempted.attempts,
         ...(outcome.kind === 'deferred' && nextAt !== null ? { nextAttemptAt: new Date(nextAt).toISOString() } : {}),
         ...(report.tls === undefined ? {} : { tls: report.tls }),
-        ageMs: now() - task.receivedAt,
+        ageMs,
       })
     }
   }

@@ -89,14 +89,15 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     if (handed.content !== null && handed.content.length !== task.sizeBytes)
       return park(context.destination, handed.id, `the content has ${handed.content.length} bytes, not ${task.sizeBytes}`)
     const startedAt = now()
+    const begunAt = performance.now()
     const content = contentOf(task, handed)
     const report = await attempt(task, content.read)
-    metrics.attempt((now() - startedAt) / 1000)
     if (report === 'handed-back') {
       metrics.event('hand-back')
       log.event('hand-back', { id: task.id, destination: context.destination })
       return { settlements: [{ kind: 'return', id: task.id }], site: { kind: 'none' }, task: null }
     }
+    metrics.attempt(report.stage, (performance.now() - begunAt) / 1000)
     const { destination, route } = context
     const lost = content.lost()
     if (lost !== null && report.outcomes.every(({ kind }) => kind === 'deferred')) return park(destination, task.id, lost)
@@ -116,6 +117,7 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
           return ownReport(task, 'route', { kind: 'no-route', domain }, `no route for ${domain}`)
         }
         metrics.event('attempt')
+        metrics.attempted(route.siteClass, handed.attempts > 1)
         log.event('attempt', {
           id: task.id,
           destination: context.destination,

@@ -6,13 +6,18 @@ import { domainOf } from '@sluice/contracts'
 import type { Directory, Route, Shaping, Site } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 
-export type ShapedRoute = Route & Pick<Shaping, 'messagesPerConnection' | 'source'> & { site: Site }
+export type ShapedRoute = Route &
+  Pick<Shaping, 'messagesPerConnection' | 'source'> & {
+    site: Site
+    /** What figures tell it by. */
+    siteClass: string
+  }
 
 /** @returns null: no route. Asked again now and then, it follows the config. */
 export type ShapeRoute = (destination: string) => Promise<ShapedRoute | null>
 
 export type ShapeRouteDependencies = {
-  directory: Pick<Directory, 'routeOf' | 'shapingOf'>
+  directory: Pick<Directory, 'routeOf' | 'shapingOf' | 'siteClassOf'>
   resolver: Pick<MxResolver, 'siteOf'>
 }
 
@@ -27,5 +32,5 @@ export const createShapeRoute =
     if (shaping === null) return null
     const { schedule, tls, messagesPerConnection, source } = shaping
     const site = behind ?? { name: route.name, hosts: route.hosts.map(({ host }) => host) }
-    return { ...route, schedule, tls, messagesPerConnection, source, site }
+    return { ...route, schedule, tls, messagesPerConnection, source, site, siteClass: directory.siteClassOf(site.name) }
   }

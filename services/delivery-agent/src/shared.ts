@@ -3,6 +3,7 @@ import type { Config } from '@sluice/directory'
 import type { MxResolver } from '@sluice/mx'
 import type { Log, Metrics } from '@sluice/runtime'
 import type { ApplyReplyRules } from './apply-reply-rules.ts'
+import type { ConnectionMetrics } from './connection-metrics.ts'
 import type { Pool } from './pool.ts'
 
 export type ConversationsParts = {
@@ -19,13 +20,9 @@ export type ConversationsParts = {
   applyRules?: ApplyReplyRules
 }
 
-/** `sluice_connections_total{result}`. */
-export type ConnectionResult = 'opened' | 'reused' | 'failed'
-
 export type Shared = Omit<ConversationsParts, 'metrics' | 'random' | 'ca' | 'applyRules'> & {
   random: () => number
   ca: string | undefined
   applyRules: ApplyReplyRules
   pool: Pool
-  count: (result: ConnectionResult) => void
-}
+} & ConnectionMetrics

@@ -4,7 +4,17 @@ import { createContentStore } from '@sluice/content-store'
 import { lanePrefix, type Task } from '@sluice/contracts'
 import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
-import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
+import {
+  connectService,
+  createAdmissionFigures,
+  createClock,
+  createContentFigures,
+  createLogger,
+  createMetrics,
+  declareRedis,
+  type Log,
+  startHealthServer,
+} from '@sluice/runtime'
 import { createAdmission, createContentRelease, createReroute, createSessionClient } from '@sluice/spool'
 import { createApplyReplyRules } from './apply-reply-rules.ts'
 import { createConversations } from './conversations.ts'
@@ -61,9 +71,10 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     store: config.content.store,
     thresholdBytes: config.content.thresholdBytes,
     directory: config.content.directory,
+    told: createContentFigures(registry, [config.content.store]),
   })
   const metrics = createAgentMetrics(registry)
-  const accept = createAdmission({ redis: write, lanes, now, wait: config.redis.wait })
+  const accept = createAdmission({ redis: write, lanes, now, wait: config.redis.wait, told: createAdmissionFigures(registry) })
   const stopping = { yes: false }
   const abort = new AbortController()
   const { signal } = abort
@@ -103,6 +114,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     stopping: () => stopping.yes,
     signal,
   })
+  declareRedis(registry, () => command.ping())
   const readiness = () => redis.readiness(stopping.yes)
   const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
   const workers = await startSessionWorkers({ redis: blocking, lanes, concurrency: config.delivery.sessions, runSession, log })

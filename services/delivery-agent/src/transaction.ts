@@ -5,6 +5,7 @@
  */
 import type { Task } from '@sluice/contracts'
 import { type Answer, hasCode } from './answer.ts'
+import type { ConnectionMetrics } from './connection-metrics.ts'
 import { createStuffer } from './dot-stuffing.ts'
 import { mailCommand, rcptCommand } from './envelope-commands.ts'
 import type { SmtpClient } from './smtp-client.ts'
@@ -17,6 +18,8 @@ export type TransactionParts = {
   content: () => AsyncIterable<Buffer>
   /** Called, not awaited, just before the final dot. */
   aboutToEnd: () => void
+  /** For figures: seconds that a part took which came to its end. */
+  took?: ConnectionMetrics['took']
 }
 
 /** Answers as they came; null where the conversation did not come so far. */
@@ -165,7 +168,8 @@ const isRefusal = (answer: Answer): boolean => answer.kind === 'reply' && !hasCo
 
 /** Never throws: what went wrong stands in the result. The far end must be fit for the message (`unfitFor`). */
 export const runTransaction = async (parts: TransactionParts): Promise<TransactionResult> => {
-  const { client } = parts
+  const { client, took = () => {} } = parts
+  const startedAt = performance.now()
   const envelope = await (client.offers('PIPELINING') ? pipelinedEnvelope(parts) : steppedEnvelope(parts))
   const { mail, rcpt, data } = envelope
   const accepted = hasCode(mail, 2) ? rcpt.filter((answer) => hasCode(answer, 2)).length : 0
@@ -176,7 +180,10 @@ export const runTransaction = async (parts: TransactionParts): Promise<Transacti
     client.needsReset = true
     return unsent
   }
+  const takenAt = performance.now()
+  took('envelope', (takenAt - startedAt) / 1000)
   const result = { ...envelope, ...(await sendAll(parts, accepted)) }
+  if (result.ended) took('content', (performance.now() - takenAt) / 1000)
   client.needsReset = [...rcpt, ...result.dot].some(isRefusal)
   return result
 }

@@ -4,7 +4,7 @@
  */
 import { createEventCounter, type Log, type Metrics } from '@sluice/runtime'
 import { REJECTION_REASONS, type RejectionReason } from '@sluice/smtp-listener'
-import { Counter, Gauge } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
 
 export type ClientFields = { listener: string; client: string; helo: string | null; tls: string | null; user: string | null }
 
@@ -27,6 +27,8 @@ export type IngressEvents = {
   /** A TLS handshake came to nothing. */
   tlsFailure: (fields: { listener: string; client: string; error: unknown }) => void
   reception: (fields: ReceptionFields) => void
+  /** Seconds from the end of the content to the reply, whatever it says. */
+  answered: (seconds: number) => void
   /** The message could not be made durable; the client got 451 and nothing will ever be delivered. */
   storeFailed: (fields: FailureFields) => void
   /** The write's fate is not known: the client got 451 and may send again what is stored already. */
@@ -34,20 +36,41 @@ export type IngressEvents = {
 }
 
 /** Steps are counted in `sluice_events_total{event,reason}`; these are what it does not say. */
-const createFigures = (registry: Metrics) => {
+export const createFigures = (registry: Metrics) => {
   const registers = [registry]
   const labelNames = ['listener'] as const
   return {
     step: createEventCounter(registry, REJECTION_REASONS),
-    open: new Gauge({ name: 'sluice_ingress_connections_open', help: 'Clients connected now', labelNames, registers }),
-    tlsFailures: new Counter({
-      name: 'sluice_ingress_tls_failures_total',
-      help: 'TLS handshakes that failed',
+    open: new Gauge({
+      name: 'sluice_ingress_connections_open',
+      help: 'Clients connected now, by listener',
       labelNames,
       registers,
     }),
-    received: new Counter({ name: 'sluice_ingress_received_total', help: 'Messages taken', labelNames, registers }),
-    bytes: new Counter({ name: 'sluice_ingress_received_bytes_total', help: 'Bytes of messages taken', labelNames, registers }),
+    tlsFailures: new Counter({
+      name: 'sluice_ingress_tls_failures_total',
+      help: 'TLS handshakes that failed, by listener; each is a rejection with reason tls, too',
+      labelNames,
+      registers,
+    }),
+    received: new Counter({
+      name: 'sluice_ingress_received_total',
+      help: 'Messages taken: answered 250 and durable',
+      labelNames,
+      registers,
+    }),
+    bytes: new Counter({
+      name: 'sluice_ingress_received_bytes_total',
+      help: 'Bytes of messages taken, our own header fields included',
+      labelNames,
+      registers,
+    }),
+    answered: new Histogram({
+      name: 'sluice_ingress_accept_seconds',
+      help: 'From the end of a message to its reply, mostly the time until it is durable: what a client waits for its 250',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
   }
 }
 
@@ -79,6 +102,7 @@ export const createEvents = (log: Log, registry: Metrics): IngressEvents => {
       figures.bytes.inc({ listener: fields.listener }, fields.sizeBytes)
       log.event('reception', fields)
     },
+    answered: (seconds) => figures.answered.observe(seconds),
     storeFailed: (fields) => failed('store-failed', fields),
     duplicateSuspected: (fields) => failed('duplicate-suspected', fields),
   }

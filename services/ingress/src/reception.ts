@@ -209,6 +209,13 @@ const end = async (intake: Intake, broken: boolean): Promise<Reply> => {
   return intake.refusal ?? admit(intake)
 }
 
+const answer = async (intake: Intake, broken: boolean): Promise<Reply> => {
+  const startedAt = performance.now()
+  const reply = await end(intake, broken)
+  intake.shared.events.answered((performance.now() - startedAt) / 1000)
+  return reply
+}
+
 /** Begins a message: everything about it but the content is known. */
 export const createReception = (session: Session, transaction: Transaction, shared: Shared): Reception => {
   const receivedAt = shared.now()
@@ -246,7 +253,7 @@ export const createReception = (session: Session, transaction: Transaction, shar
   }
   return {
     take: (piece) => take(intake, piece),
-    end: (broken) => end(intake, broken),
+    end: (broken) => answer(intake, broken),
     abort: () => {
       if (!intake.ended) giveUp(intake, REPLIES.notStored)
     },

@@ -5,9 +5,12 @@ import { homeLane, lanePrefix, newMessageId } from '@sluice/contracts'
 import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import {
   connectRedis,
+  createAdmissionFigures,
   createClock,
+  createContentFigures,
   createLogger,
   createMetrics,
+  declareRedis,
   type Listening,
   type Log,
   type Readiness,
@@ -16,6 +19,7 @@ import {
 } from '@sluice/runtime'
 import { createAdmission } from '@sluice/spool'
 import { createIngress } from './ingress.ts'
+import { declareCertificates, declareStorage } from './metrics.ts'
 
 const SERVICE = 'ingress'
 /** How often Redis and the disk are looked at. */
@@ -72,8 +76,17 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
     const { status } = redis.admission
     return status === 'ready' ? durability() : { kind: 'away', reason: `redis is ${status}` }
   }
+  declareRedis(metrics, () => redis.command.ping())
+  declareStorage(metrics, durability.roomBytes)
+  declareCertificates(metrics, config.listeners)
   const { lanes } = config.redis
-  const admit = createAdmission({ redis: redis.admission, lanes, now, wait: config.redis.wait })
+  const admit = createAdmission({
+    redis: redis.admission,
+    lanes,
+    now,
+    wait: config.redis.wait,
+    told: createAdmissionFigures(metrics),
+  })
   const ingress = createIngress({
     config,
     directory: createLiveDirectory(live),
@@ -84,6 +97,7 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
       store: config.content.store,
       thresholdBytes: config.content.thresholdBytes,
       directory: config.content.directory,
+      told: createContentFigures(metrics, [config.content.store]),
     }),
     laneOf: (destinations, id) => homeLane(destinations, id, lanes),
     accept: (message) => {

@@ -1,1 +1,2 @@
+export { declareMetrics } from './metrics.ts'
 export { type StartedMailbox, startMailbox } from './start.ts'

@@ -13,10 +13,10 @@ import {
   replyLine,
   type Service,
 } from '@sluice/smtp-listener'
-import { Counter } from 'prom-client'
 import { accountFolder } from './account-folder.ts'
 import { type ConversationOptions, handleCommand, type Judged, newSession } from './conversation.ts'
 import { createDelivery, type DeliverOptions, type Delivery, type DeliveryResult } from './deliver.ts'
+import { createMailboxMetrics, type MailboxMetrics, type Result } from './metrics.ts'
 import { hasRoom } from './quota.ts'
 import { isRefusal, OVER_QUOTA } from './reply.ts'
 import { sweepTmp } from './sweep-tmp.ts'
@@ -42,26 +42,11 @@ export type Mailbox = {
 const HEADER_ALLOWANCE_BYTES = 65_536
 const SWEEP_EVERY_MS = 3_600_000
 
-const RESULTS = ['delivered', 'deferred', 'refused'] as const
-type Result = (typeof RESULTS)[number]
-type Count = (result: Result) => void
-
-const createCount = (metrics: Metrics): Count => {
-  const counter = new Counter({
-    name: 'sluice_mailbox_recipients_total',
-    help: 'Recipients of messages that came in whole, by result',
-    labelNames: ['result'] as const,
-    registers: [metrics],
-  })
-  for (const result of RESULTS) counter.inc({ result }, 0)
-  return (result) => counter.inc({ result })
-}
-
 const resultOf = ({ code }: Reply): Result => (code < 300 ? 'delivered' : code < 500 ? 'deferred' : 'refused')
 
-const report = (log: Log, count: Count, delivery: Delivery, results: DeliveryResult[]): void => {
+const report = (log: Log, { stored }: MailboxMetrics, delivery: Delivery, results: DeliveryResult[]): void => {
   for (const [at, { reply, path, sizeBytes }] of results.entries()) {
-    count(resultOf(reply))
+    stored(resultOf(reply), sizeBytes)
     const recipient = delivery.recipients[at]!.account.address
     const fields = { from: delivery.from, recipient, path, sizeBytes, reply: replyLine(reply) }
     log.info(isRefusal(reply) ? 'not stored' : 'stored', fields)
@@ -79,7 +64,8 @@ const createJudge =
     return full ? { kind: 'refused', reply: OVER_QUOTA } : { kind: 'account', account }
   }
 
-const openDialogue = (ip: string, conversation: ConversationOptions, { log }: MailboxOptions): Dialogue => {
+const openDialogue = (ip: string, conversation: ConversationOptions, log: Log, metrics: MailboxMetrics): Dialogue => {
+  metrics.connected()
   const session = newSession(ip)
   return {
     client: session,
@@ -95,15 +81,18 @@ const openDialogue = (ip: string, conversation: ConversationOptions, { log }: Ma
     isInTransaction: () => session.transaction !== null,
     mayLogIn: () => false,
     forget: () => {},
-    rejected: (reply) => log.debug('refused', { client: ip, reason: reply.reason, reply: replyLine(reply) }),
-    gone: () => {},
+    rejected: (reply) => {
+      metrics.rejected(reply.reason)
+      log.debug('refused', { client: ip, reason: reply.reason, reply: replyLine(reply) })
+    },
+    gone: metrics.disconnected,
   }
 }
 
 export const createMailbox = (options: MailboxOptions): Mailbox => {
   const { config, log, now } = options
   const { hostname, limits } = config
-  const count = createCount(options.metrics)
+  const metrics = createMailboxMetrics(options.metrics, config.mailbox.directory)
   const deliverOptions: DeliverOptions = {
     directory: config.mailbox.directory,
     hostname,
@@ -115,7 +104,7 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
     hostname,
     maxBytes: deliverOptions.maxBytes,
     judge: createJudge(options),
-    receive: (delivery) => createDelivery(deliverOptions, delivery, (results) => report(log, count, delivery, results)),
+    receive: (delivery) => createDelivery(deliverOptions, delivery, (results) => report(log, metrics, delivery, results)),
   }
   const service: Service = {
     protocol: 'LMTP',
@@ -125,7 +114,7 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
     connectionLimits: createConnectionLimits({ ...limits, connectionsPerClient: limits.connections }),
     handshakeLimits: createConnectionLimits(limits),
     bareLineFeeds: 'reject',
-    open: (_listener, ip) => openDialogue(ip, conversation, options),
+    open: (_listener, ip) => openDialogue(ip, conversation, log, metrics),
     refuse: () => null,
     authenticate: async () => null,
     tlsFailed: () => {},

@@ -1,1 +1,2 @@
+export { declareMetrics } from './metrics.ts'
 export { type StartedService, startSpooler } from './start.ts'

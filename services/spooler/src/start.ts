@@ -4,8 +4,20 @@ import { createContentStore } from '@sluice/content-store'
 import { lanePrefix } from '@sluice/contracts'
 import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
-import { connectService, createClock, createLogger, createMetrics, type Log, startHealthServer } from '@sluice/runtime'
-import { createAdmission, createAuditFollower, createScheduling, createTidying } from '@sluice/spool'
+import {
+  connectService,
+  createAdmissionFigures,
+  createClock,
+  createContentFigures,
+  createLogger,
+  createMetrics,
+  declareRedis,
+  type Log,
+  startHealthServer,
+} from '@sluice/runtime'
+import { createAdmission, createAuditFollower, createFigures, createScheduling, createTidying } from '@sluice/spool'
+import { declareFigures } from './figures.ts'
+import { createGathering } from './gathering.ts'
 import { createGrants, intervalUs } from './grants.ts'
 import { startIntake } from './intake.ts'
 import { createSpoolerMetrics } from './metrics.ts'
@@ -51,7 +63,9 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     store: config.content.store,
     thresholdBytes: config.content.thresholdBytes,
     directory: config.content.directory,
+    told: createContentFigures(registry, [config.content.store]),
   })
+  const directory = createLiveDirectory(live)
   const scheduling = createScheduling({ redis: command, now })
   const tidying = createTidying({ redis: command, lanes })
   const abort = new AbortController()
@@ -61,7 +75,7 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     lanes,
     capUs: () => Math.round(intervalUs(config.spooler.rate) * lanes),
     policy: live.version,
-    grantOf: createGrants({ config, directory: createLiveDirectory(live), resolver, now }),
+    grantOf: createGrants({ config, directory, resolver, now }),
     now,
     log,
     looked: metrics.looked,
@@ -78,12 +92,15 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     repaired: metrics.repaired,
     signal,
   })
+  declareRedis(registry, () => command.ping())
+  const figures = createFigures({ redis: command, now })
+  declareFigures(registry, createGathering({ figures, lanes, siteClassOf: directory.siteClassOf, now, log, signal }))
   const readiness = () => redis.readiness(signal.aborted)
   const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
   const intake = await startIntake({
     redis: blocking,
     lanes,
-    accept: createAdmission({ redis: write, lanes, now, wait: config.redis.wait }),
+    accept: createAdmission({ redis: write, lanes, now, wait: config.redis.wait, told: createAdmissionFigures(registry) }),
     forgetOnce: tidying.forgetOnce,
     log,
     signal,

@@ -58,6 +58,7 @@ export const makeRoute = (
   maxRecipients: 50,
   schedule: { name: 'classic', delaysMs: [], jitter: 0 },
   messagesPerConnection: null,
+  siteClass: 'far',
   source: null,
   site: { name: 'far', hosts: [] },
   ...changes,

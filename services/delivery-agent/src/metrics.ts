@@ -1,0 +1,15 @@
+/** All figures of a delivery-agent, for docs/metrics.md. */
+import { createAdmissionFigures, createContentFigures, declareReadiness, declareRedis, type Metrics } from '@sluice/runtime'
+import { declareActions } from './apply-reply-rules.ts'
+import { createConnectionMetrics } from './connection-metrics.ts'
+import { createAgentMetrics } from './session-metrics.ts'
+
+export const declareMetrics = (registry: Metrics): void => {
+  createAgentMetrics(registry)
+  createConnectionMetrics(registry, () => 0)
+  declareActions(registry)
+  createAdmissionFigures(registry)
+  createContentFigures(registry, ['redis', 'file'])
+  declareReadiness(registry, () => ({ kind: 'ok' }))
+  declareRedis(registry, () => Promise.resolve())
+}
