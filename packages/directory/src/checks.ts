@@ -2,16 +2,22 @@
 import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { SPOOL_NAMES } from '@sluice/contracts'
-import { type Address, formatAddress, formatPath, type Problem, type YamlDocument } from '@sluice/runtime'
+import {
+  type Address,
+  createNetworks,
+  formatAddress,
+  formatPath,
+  type Problem,
+  parseNetwork,
+  type YamlDocument,
+} from '@sluice/runtime'
 import { accountKey } from './aliases.ts'
 import { certificateFindings } from './certificate-checks.ts'
 import { recipientsOf } from './config.ts'
 import { createDirectory } from './directory.ts'
 import { portFindings, portWarnings } from './port-checks.ts'
 import type { WrittenConfig } from './schema.ts'
-import { toNetwork } from './schema-parts.ts'
 import { type Finding, repeated, shapingFindings } from './shaping-checks.ts'
-import { createTrusted } from './trusted-networks.ts'
 
 type Check = (config: WrittenConfig) => Finding[]
 
@@ -234,11 +240,11 @@ export const checkConfig = async (config: WrittenConfig, document: YamlDocument,
 
 /** A large part of the Internet: more than one of 256 IPv4 addresses, or IPv6 beyond private networks. R-relay */
 const isBroad = (text: string): boolean => {
-  const network = toNetwork(text)
+  const network = parseNetwork(text)
   if (network === null) return false
   const { ip, prefix, family } = network
   if (family === 'ipv4') return prefix < 8
-  return (prefix < 16 && !/^f[cde]/i.test(ip)) || (prefix <= 96 && createTrusted([text])('8.8.8.8'))
+  return (prefix < 16 && !/^f[cde]/i.test(ip)) || (prefix <= 96 && createNetworks([text])('8.8.8.8'))
 }
 
 /** Where mail for a route would come straight back in. */
@@ -263,6 +269,14 @@ export const warningsOf = (config: WrittenConfig, hostname: string): string[] =>
   ...config.trustedNetworks
     .filter(isBroad)
     .map((one) => `trustedNetworks: ${one} holds the Internet, or a large part of it; this is an open relay`),
+  ...config.listeners.flatMap(({ name, proxy }) =>
+    (proxy?.trusted ?? [])
+      .filter(isBroad)
+      .map(
+        (one) =>
+          `listeners: proxy.trusted of ${name} holds the Internet, or a large part of it (${one}); anybody could claim any address`,
+      ),
+  ),
   ...loops(config),
   ...(config.listeners.length === 0 ? ['listeners: there are none; no mail can come in by SMTP'] : []),
   ...portWarnings(config),

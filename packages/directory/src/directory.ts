@@ -1,6 +1,7 @@
 /** Who is here, who may, and where mail goes: the questions that services ask of the config. No I/O but the scrypt of log-ins. */
 import { networkInterfaces } from 'node:os'
 import { partsOf, type Recipient } from '@sluice/contracts'
+import { createNetworks, plainIp } from '@sluice/runtime'
 import { compileReplyRules, type Mailbox, matchReplyRule, type Refusal, type ReplyRule, type ReplyRuleText } from '@sluice/smtp'
 import { type AliasDomain, accountKey, createExpand } from './aliases.ts'
 import { type ClassConfig, type ClassFacts, createClasses, USUAL_SHARE } from './classes.ts'
@@ -10,7 +11,6 @@ import { type CheckPassword, createCheckPassword } from './passwords.ts'
 import { createPolicies, type Explained, type Policy, type Shaping, type Site } from './policies.ts'
 import { createRouting } from './routing.ts'
 import { createSiteClasses } from './site-classes.ts'
-import { createTrusted, plainIp } from './trusted-networks.ts'
 
 export type Resolution = { kind: 'own'; recipients: Recipient[] } | { kind: 'foreign' } | { kind: 'unknown' } | { kind: 'loop' }
 
@@ -80,7 +80,7 @@ export type DirectoryOptions = {
 export const createDirectory = (config: DirectoryConfig, options: DirectoryOptions = {}): Directory => {
   const names = new Set(config.domains.map(({ name }) => name))
   const first = config.domains[0]?.name
-  const ownIps = createTrusted((options.ownAddresses ?? interfaceAddresses()).map(plainIp))
+  const ownIps = createNetworks((options.ownAddresses ?? interfaceAddresses()).map(plainIp))
   const named = config.domains.flatMap(({ name, route }): [string, string][] => (route === null ? [] : [[name, route]]))
   const routing = createRouting(config.routes, new Map(named))
   const classes = createClasses(config.classes ?? [], config.defaultShare ?? USUAL_SHARE)
@@ -115,7 +115,7 @@ export const createDirectory = (config: DirectoryConfig, options: DirectoryOptio
 
   return {
     isOwnDomain,
-    isTrusted: createTrusted(config.trustedNetworks),
+    isTrusted: createNetworks(config.trustedNetworks),
     authenticate: async (user, password) => {
       const found = account(user)
       return (await checkPassword(password, found?.password ?? null)) ? (found?.address ?? null) : null

@@ -1,6 +1,5 @@
 /** Parts that several sections of the config share: names, domains, addresses, files, hosts. */
-import { isIP } from 'node:net'
-import { parseAddress } from '@sluice/runtime'
+import { parseAddress, parseNetwork } from '@sluice/runtime'
 import { parseDomain, parseMailbox } from '@sluice/smtp'
 import { z } from 'zod'
 
@@ -26,17 +25,9 @@ export const toAddress = (text: string): string | null => parseMailbox(text, { u
 
 export const mailAddress = () => parsedText('mail address', 'a mail address, such as anna@example.org', toAddress)
 
-export const toNetwork = (text: string): { ip: string; prefix: number; family: 'ipv4' | 'ipv6' } | null => {
-  const [ip = '', bits] = text.split('/')
-  const version = isIP(ip)
-  const most = version === 4 ? 32 : 128
-  const prefix = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN
-  return version !== 0 && prefix <= most ? { ip, prefix, family: version === 4 ? 'ipv4' : 'ipv6' } : null
-}
-
 export const network = () =>
   parsedText('network', 'an IP network, such as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1', (text) =>
-    toNetwork(text) === null ? null : text,
+    parseNetwork(text) === null ? null : text,
   )
 
 export const file = () => z.string().min(1).meta({ type: 'file' })

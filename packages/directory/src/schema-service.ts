@@ -1,7 +1,7 @@
 /** The sections that say how the services run: Redis, content, listeners, limits, delivery, figures. */
 import { address, duration, rate, size, timerDuration } from '@sluice/runtime'
 import { z } from 'zod'
-import { file, name, namePattern } from './schema-parts.ts'
+import { file, name, namePattern, network } from './schema-parts.ts'
 
 const count = (least = 1) => z.int().min(least).max(10_000_000)
 
@@ -33,6 +33,17 @@ export const listenerSchema = z
       .describe('Offers STARTTLS with this certificate; without one it is not offered.'),
     implicitTls: z.boolean().default(false).describe('TLS from the first byte (port 465).'),
     auth: z.enum(['off', 'optional', 'required']).default('off').describe('Log-in of accounts; offered only under TLS.'),
+    proxy: z
+      .strictObject({
+        trusted: z
+          .array(network())
+          .min(1)
+          .describe('The balancers. From them a header is expected, and believed; from others it is refused.')
+          .meta({ example: '[10.0.0.0/8]' }),
+      })
+      .nullable()
+      .default(null)
+      .describe('Load balancers that tell the client’s address by the PROXY protocol, version 1 or 2.'),
   })
   .meta({ title: 'listener' })
 

@@ -13,6 +13,7 @@ export {
   declareReadiness,
   type Metrics,
 } from './metrics.ts'
+export { canonicalIp, createNetworks, parseNetwork, plainIp } from './networks.ts'
 export { NODE_FLAGS } from './node-flags.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, namesRedis, type RedisConfig, type RedisRole, redisFate, redisPlace } from './redis.ts'

@@ -40,7 +40,7 @@ export class ListenerConnection extends SMTPConnection {
     this.server = server
     this.service = server.service
     this.accepted = socket
-    this.dialogue = server.service.open(server.listener, this.remoteAddress)
+    this.dialogue = server.service.open(server.listener, this.remoteAddress, server.originOf(socket))
     this.dialogue.client.tls = tlsOf(this._socket)
   }
 
@@ -189,6 +189,11 @@ export class ListenerConnection extends SMTPConnection {
     this.reception?.abort()
     this.reception = null
     this.end(REPLIES.endless)
+  }
+
+  /** A peer that is not trusted says whose connection it passes on, or a trusted one says so twice. */
+  foreignHeader(): void {
+    this.end(REPLIES.untrustedProxyHeader)
   }
 
   /** The client closed its side: what it sent is answered, and a message that has no end never gets one. */

@@ -2,6 +2,7 @@
 import type { Log } from '@sluice/runtime'
 import type { Client } from './client.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
+import type { Origin } from './proxied.ts'
 import type { Reply } from './reply.ts'
 
 /** One message on its way in, between DATA and the reply to the final dot. */
@@ -54,6 +55,8 @@ export type ListenerConfig = {
   tls: { certFile: string; keyFile: string } | null
   implicitTls: boolean
   auth: 'off' | 'optional' | 'required'
+  /** Networks of load balancers, whose connections begin with a PROXY header; left out, as null: none. */
+  proxy?: { trusted: readonly string[] } | null
 }
 
 export type ListenerLimits = {
@@ -77,14 +80,16 @@ export type Service = {
   /** Of implicit TLS handshakes under way; who is beyond is dropped without a word. */
   handshakeLimits: ConnectionLimits
   bareLineFeeds: 'reject' | 'normalize'
-  /** A client has connected. */
-  open: (listener: ListenerConfig, ip: string) => Dialogue
+  /** A client has connected. @param origin null: without a balancer between */
+  open: (listener: ListenerConfig, ip: string, origin: Origin | null) => Dialogue
   /** Instead of the greeting: null when clients are welcome. */
   refuse: () => Reply | null
   /** @returns the account's address, or null when user or password are wrong */
   authenticate: (user: string, password: string) => Promise<string | null>
   /** A handshake came to nothing; over STARTTLS or from the first byte. */
   tlsFailed: (listener: ListenerConfig, ip: string, fault: unknown) => void
+  /** A trusted balancer's connection did not begin with a PROXY header that can be read. */
+  proxyFailed: (listener: ListenerConfig, ip: string, why: string) => void
   log: Log
   /** ms since the epoch */
   now: () => number

@@ -12,6 +12,9 @@ export const REPLIES = {
   tooManyNoops: limit('too many commands without mail'),
   timedOut: refuse(421, '4.4.2', 'timeout', 'too slow, closing the connection'),
   tooEarly: refuse(554, '5.5.1', 'early-talker', 'you spoke before the greeting'),
+  // X.3.5: a mistake in the set-up of a balancer bounces nobody's mail.
+  noProxyHeader: refuse(421, '4.3.5', 'proxy', 'expected a PROXY header from your address'),
+  untrustedProxyHeader: refuse(421, '4.3.5', 'proxy', 'no PROXY header is taken from your address'),
   internal: refuse(421, '4.3.0', 'store', 'internal error, try again later'),
   // Of lines.
   brokenLine: refuse(500, '5.5.2', 'line-ends', 'commands are UTF-8 text and end with CRLF'),

@@ -33,6 +33,7 @@ export const REJECTION_REASONS = [
   'unsafe',
   'shutdown',
   'early-talker',
+  'proxy',
   'timeout',
 ] as const
 export type RejectionReason = (typeof REJECTION_REASONS)[number]

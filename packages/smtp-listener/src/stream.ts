@@ -7,6 +7,7 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { type CommandLine, createCommandLines } from './command-lines.ts'
 import { type ContentParser, createContentParser } from './content-parser.ts'
 import type { Reception, Service } from './dialogue.ts'
+import { isProxyHeader } from './proxy-header.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** Commands handled before others get their turn. */
@@ -25,6 +26,8 @@ export type Listener = {
   take: (line: CommandLine) => Promise<void> | undefined
   busyWith: <T>(work: Promise<T>) => Promise<T>
   received: (replies: Awaited<ReturnType<Reception['end']>>) => void
+  /** A PROXY header where none is taken. */
+  foreignHeader: () => void
   /** The content is endless. */
   abandon: () => void
   /** The client sends no more, and all that it sent is answered. */
@@ -39,6 +42,7 @@ export class ListenerStream extends SMTPStream {
   readonly mostContentBytes: number
   parser: ContentParser
   contentBytes = 0
+  isFirst = true
 
   constructor(listener: Listener, service: Service) {
     super()
@@ -51,6 +55,10 @@ export class ListenerStream extends SMTPStream {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: (error?: Error | null) => void): void {
+    if (this.isFirst) {
+      this.isFirst = false
+      if (isProxyHeader(chunk)) this.listener.foreignHeader()
+    }
     this.consume(chunk).then(() => this.listener.pause(next), next)
   }
 

@@ -20,12 +20,15 @@ export type ReceptionFields = ClientFields & {
 export type FailureFields = ClientFields & { id: string; error: unknown }
 
 export type IngressEvents = {
-  connection: (fields: { listener: string; client: string }) => void
+  /** `via`: the balancer that passed it on. */
+  connection: (fields: { listener: string; client: string; via?: string }) => void
   /** The connection has ended. */
   disconnection: (fields: { listener: string }) => void
   rejection: (fields: ClientFields & { reason: RejectionReason; reply: string }) => void
   /** A TLS handshake came to nothing. */
   tlsFailure: (fields: { listener: string; client: string; error: unknown }) => void
+  /** A trusted balancer's connection had no PROXY header, or a broken one. */
+  proxyFailure: (fields: { listener: string; client: string; why: string }) => void
   reception: (fields: ReceptionFields) => void
   /** Seconds from the end of the content to the reply, whatever it says. */
   answered: (seconds: number) => void
@@ -95,6 +98,10 @@ export const createEvents = (log: Log, registry: Metrics): IngressEvents => {
       figures.step('rejection', 'tls')
       figures.tlsFailures.inc({ listener: fields.listener })
       log.event('rejection', { ...fields, reason: 'tls' })
+    },
+    proxyFailure: (fields) => {
+      figures.step('rejection', 'proxy')
+      log.event('rejection', { ...fields, reason: 'proxy' })
     },
     reception: (fields) => {
       figures.step('reception')

@@ -5,6 +5,7 @@ import {
   type Dialogue,
   type ListenerConfig,
   type Listening,
+  type Origin,
   replyLine,
   type Service,
 } from '@sluice/smtp-listener'
@@ -21,10 +22,10 @@ export type Ingress = {
   close: (graceMs: number) => Promise<void>
 }
 
-const openDialogue = (listener: ListenerConfig, ip: string, shared: Shared): Dialogue => {
+const openDialogue = (listener: ListenerConfig, ip: string, origin: Origin | null, shared: Shared): Dialogue => {
   const { events } = shared
-  const session = newSession(listener, ip, shared)
-  events.connection({ listener: listener.name, client: ip })
+  const session = newSession(listener, ip, origin, shared)
+  events.connection({ listener: listener.name, client: ip, ...(origin && { via: origin.via }) })
   return {
     client: session,
     command: (verb, line) => handleCommand(verb, line, session, shared),
@@ -48,10 +49,11 @@ export const createIngress = (dependencies: IngressDependencies): Ingress => {
     bareLineFeeds,
     connectionLimits: createConnectionLimits(limits),
     handshakeLimits: createConnectionLimits(limits),
-    open: (listener, ip) => openDialogue(listener, ip, shared),
+    open: (listener, ip, origin) => openDialogue(listener, ip, origin, shared),
     refuse: () => refuseClient(readiness()),
     authenticate: directory.authenticate,
     tlsFailed: ({ name }, ip, error) => events.tlsFailure({ listener: name, client: ip, error }),
+    proxyFailed: ({ name }, ip, why) => events.proxyFailure({ listener: name, client: ip, why }),
     log,
     now,
   }

@@ -1,7 +1,7 @@
 /** What ingress knows of one connection: the client, and the mail transaction that is under way (RFC 5321 §3.3). */
 import type { Recipient } from '@sluice/contracts'
 import type { MailCommand } from '@sluice/smtp'
-import { type Client, type ListenerConfig, newClient } from '@sluice/smtp-listener'
+import { type Client, type ListenerConfig, newClient, type Origin } from '@sluice/smtp-listener'
 import type { Destination } from '@sluice/spool'
 import type { IngressDependencies } from './dependencies.ts'
 import type { ClientFields, IngressEvents } from './events.ts'
@@ -45,11 +45,11 @@ export const clientFields = (session: Session): ClientFields => ({
 /** R-relay: who may name recipients outside the own domains, and whose submissions are completed. */
 export const mayRelay = (session: Session): boolean => session.trusted || session.user !== null
 
-/** A client that has just connected. */
-export const newSession = (listener: ListenerConfig, ip: string, { directory }: Shared): Session => ({
+/** A client that has just connected. One whom a balancer hides is a stranger, whatever the balancer's own address may do. */
+export const newSession = (listener: ListenerConfig, ip: string, origin: Origin | null, { directory }: Shared): Session => ({
   ...newClient(ip),
   listener,
-  trusted: directory.isTrusted(ip),
+  trusted: origin?.source !== null && directory.isTrusted(ip),
   esmtp: false,
   transaction: null,
 })

@@ -118,6 +118,7 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
     refuse: () => null,
     authenticate: async () => null,
     tlsFailed: () => {},
+    proxyFailed: () => {},
     log,
     now,
   }
