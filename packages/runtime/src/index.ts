@@ -14,7 +14,7 @@ export {
   type Metrics,
 } from './metrics.ts'
 export { canonicalIp, createNetworks, parseNetwork, plainIp } from './networks.ts'
-export { NODE_FLAGS } from './node-flags.ts'
+export { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, namesRedis, type RedisConfig, type RedisRole, redisFate, redisPlace } from './redis.ts'
 export { declareRedis } from './redis-metrics.ts'

@@ -15,25 +15,24 @@ const createCalls = () => {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('batches of calls', () => {
-  it('ask a lone call at once, and together what is asked until all of the last batch is answered', async () => {
+  it('ask at once while fewer than two batches are under way, and together what is asked until all of one is answered', async () => {
     const { asked, answers, call } = createCalls()
     const batched = createBatches()
-    const first = batched(call('a'))
-    const rest = ['b', 'c'].map((name) => batched(call(name)))
-    expect(asked).toEqual(['a'])
+    const calls = ['a', 'b', 'c', 'd'].map((name) => batched(call(name)))
+    expect(asked).toEqual(['a', 'b'])
     answers.get('a')?.()
-    await first
     await turn()
-    expect(asked).toEqual(['a', 'b', 'c'])
-    const last = batched(call('d'))
-    answers.get('b')?.()
-    await turn()
-    expect(asked).toEqual(['a', 'b', 'c'])
+    expect(asked).toEqual(['a', 'b', 'c', 'd'])
+    calls.push(batched(call('e')))
     answers.get('c')?.()
     await turn()
     expect(asked).toEqual(['a', 'b', 'c', 'd'])
     answers.get('d')?.()
-    expect(await Promise.all([...rest, last])).toEqual(['b', 'c', 'd'])
+    await turn()
+    expect(asked).toEqual(['a', 'b', 'c', 'd', 'e'])
+    answers.get('b')?.()
+    answers.get('e')?.()
+    expect(await Promise.all(calls)).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
   it('go on after a call that fails, which fails alone', async () => {

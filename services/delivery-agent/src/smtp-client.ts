@@ -156,12 +156,15 @@ export class SmtpClient extends OpenedConnection {
   write(piece: Buffer, tail = ''): Promise<void> | void {
     if (!this.isOpen) return
     const socket = this._socket as Socket
-    const isSmall = piece.length <= 65_536
-    const more = tail !== '' && isSmall ? socket.write(Buffer.concat([piece, Buffer.from(tail)])) : socket.write(piece)
     if (tail !== '') {
-      if (!isSmall) socket.write(tail)
+      // One system call for both.
+      socket.cork()
+      socket.write(piece)
+      socket.write(tail)
+      socket.uncork()
       return
     }
+    const more = socket.write(piece)
     if (more) return
     this.startTimer('progress in sending the content', this.timeouts.blockMs)
     return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /** A gateway as `sluice up` runs it: its Redis, then its services, as processes or in this one; and the end of both. */
 import { type Config, type ConfigSource, loadConfig } from '@sluice/directory'
-import { type Listening, type Log, NODE_FLAGS, namesRedis, type RedisConfig } from '@sluice/runtime'
+import { type Listening, type Log, NODE_ENVIRONMENT, NODE_FLAGS, namesRedis, type RedisConfig } from '@sluice/runtime'
 import { COMPILE_CACHE, type DataFolder, serviceMain } from '../data-folder.ts'
 import { awaitRedis, prepareRedis } from './own-redis.ts'
 import { createProcesses } from './processes.ts'
@@ -36,7 +36,7 @@ const serviceEnv = (options: GatewayOptions, redis: RedisConfig, isOwn: boolean)
   const { env, configFile, data } = options
   const config = configFile === null ? {} : { SLUICE_CONFIG: configFile }
   const own = isOwn && redis.url !== null ? { SLUICE_REDIS_URL: redis.url, SLUICE_REDIS_PASSWORD_FILE: data.redisPassword } : {}
-  return { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env, ...config, ...own, SLUICE_DATA: data.path }
+  return { NODE_COMPILE_CACHE: COMPILE_CACHE, ...NODE_ENVIRONMENT, ...env, ...config, ...own, SLUICE_DATA: data.path }
 }
 
 /** The config of services in this process, to be watched: with the Redis that is in use. */
