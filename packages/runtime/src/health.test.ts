@@ -10,10 +10,11 @@ describe('figures and health', () => {
   let state: Readiness = { kind: 'ok' }
   const registry = createMetrics('ingress')
   const count = createEventCounter(registry, ['relay-denied'])
+  const pages = { '/told': async () => ({ count: 3 }), '/broken': () => Promise.reject(new Error('redis is away')) }
   const get = (path: string) => fetch(`http://127.0.0.1:${server.address.port}${path}`)
 
   beforeEach(async () => {
-    server = await startHealthServer({ host: '127.0.0.1', port: 0, registry, readiness: () => state })
+    server = await startHealthServer({ host: '127.0.0.1', port: 0, registry, readiness: () => state, pages })
   })
   afterEach(() => server.close())
 
@@ -36,6 +37,15 @@ describe('figures and health', () => {
     expect([ready.status, await ready.text()]).toEqual([503, 'full: redis uses 9 of 10 bytes\n'])
     expect((await get('/healthz')).status).toBe(200)
     expect((await get('/nothing')).status).toBe(404)
+  })
+
+  it('pages of a service’s own are JSON; one that cannot be told is 503, in words, and the process goes on', async () => {
+    const told = await get('/told')
+    expect([told.headers.get('content-type'), await told.json()]).toEqual(['application/json', { count: 3 }])
+    const broken = await get('/broken')
+    expect([broken.status, await broken.text()]).toEqual([503, 'Error: redis is away\n'])
+    expect(await (await get('/nothing')).text()).toBe('here are /metrics, /healthz, /readyz, /told, /broken\n')
+    expect((await get('/toString')).status).toBe(404)
   })
 
   it.each(['//', '//[', 'http://', '*'])(

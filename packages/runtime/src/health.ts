@@ -1,4 +1,7 @@
-/** /metrics, /healthz (the process runs) and /readyz (it can do its work now; 503 says in words why not). */
+/**
+ * /metrics, /healthz (the process runs) and /readyz (it can do its work now; 503 says in words why not), and pages of JSON of the
+ * service's own.
+ */
 import { createServer, type ServerResponse } from 'node:http'
 import { declareReadiness, type Metrics } from './metrics.ts'
 import type { Readiness } from './readiness.ts'
@@ -21,6 +24,8 @@ export const startHealthServer = async (options: {
   port: number
   registry: Metrics
   readiness: () => Readiness
+  /** By path: what is told as JSON; a rejection is 503, in words. */
+  pages?: Readonly<Record<string, () => Promise<object>>>
 }): Promise<HealthServer> => {
   if (options.registry.getSingleMetric('sluice_readiness') === undefined) declareReadiness(options.registry, options.readiness)
   const server = createServer((request, response) => {
@@ -34,7 +39,18 @@ export const startHealthServer = async (options: {
         ? answer(response, 200, 'text/plain', 'ready\n')
         : answer(response, 503, 'text/plain', `${state.kind}: ${state.reason}\n`)
     }
-    if (path !== '/metrics') return answer(response, 404, 'text/plain', 'here are /metrics, /healthz and /readyz\n')
+    const page = new Map(Object.entries(options.pages ?? {})).get(path ?? '')
+    if (page !== undefined) {
+      page().then(
+        (found) => answer(response, 200, 'application/json', `${JSON.stringify(found)}\n`),
+        (error: unknown) => answer(response, 503, 'text/plain', `${String(error)}\n`),
+      )
+      return
+    }
+    if (path !== '/metrics') {
+      const places = ['/metrics', '/healthz', '/readyz', ...Object.keys(options.pages ?? {})]
+      return answer(response, 404, 'text/plain', `here are ${places.join(', ')}\n`)
+    }
     options.registry.metrics().then(
       (text) => answer(response, 200, options.registry.contentType, text),
       (error: unknown) => answer(response, 500, 'text/plain', `${String(error)}\n`),

@@ -35,6 +35,7 @@ export {
   type Turn,
   type TurnMode,
 } from './sessions.ts'
+export { createSessionsWanted, type SessionsWanted } from './sessions-wanted.ts'
 export { createShape, SHAPE_AGES_MS, SHAPE_KEYS, type Shape, type ShapeKey, type ShapeRow } from './shape.ts'
 export { TASK_STATES, type TaskState } from './tasks.ts'
 export { createTidying, type Tidying } from './tidying.ts'

@@ -9,6 +9,7 @@ import {
 } from '@sluice/runtime'
 import { Counter, Histogram } from 'prom-client'
 import { declareFigures } from './figures.ts'
+import { declareScaling } from './scaling.ts'
 import { REPAIRS, type RepairKind } from './tending.ts'
 
 export const createSpoolerMetrics = (registry: Metrics) => {
@@ -38,6 +39,7 @@ export const createSpoolerMetrics = (registry: Metrics) => {
 export const declareMetrics = (registry: Metrics): void => {
   createSpoolerMetrics(registry)
   declareFigures(registry, () => Promise.resolve(null))
+  declareScaling(registry, () => Promise.resolve({ sessions: 0 }))
   createAdmissionFigures(registry)
   createContentFigures(registry, ['redis', 'file'])
   declareReadiness(registry, () => ({ kind: 'ok' }))

@@ -15,12 +15,20 @@ import {
   type Log,
   startHealthServer,
 } from '@sluice/runtime'
-import { createAdmission, createAuditFollower, createFigures, createScheduling, createTidying } from '@sluice/spool'
+import {
+  createAdmission,
+  createAuditFollower,
+  createFigures,
+  createScheduling,
+  createSessionsWanted,
+  createTidying,
+} from '@sluice/spool'
 import { declareFigures } from './figures.ts'
 import { createGathering } from './gathering.ts'
 import { createGrants, intervalUs } from './grants.ts'
 import { startIntake } from './intake.ts'
 import { createSpoolerMetrics } from './metrics.ts'
+import { createScaling, declareScaling } from './scaling.ts'
 import { createTending } from './tending.ts'
 import { createWaking } from './waking.ts'
 
@@ -95,8 +103,16 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
   declareRedis(registry, () => command.ping())
   const figures = createFigures({ redis: command, now })
   declareFigures(registry, createGathering({ figures, lanes, siteClassOf: directory.siteClassOf, now, log, signal }))
+  const scaling = createScaling(createSessionsWanted({ redis: command, lanes, now: Date.now }), config.delivery.sessions)
+  declareScaling(registry, scaling)
   const readiness = () => redis.readiness(signal.aborted)
-  const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
+  const health = await startHealthServer({
+    host: config.http.host,
+    port: config.http.ports[SERVICE],
+    registry,
+    readiness,
+    pages: { '/scaling': scaling },
+  })
   const intake = await startIntake({
     redis: blocking,
     lanes,

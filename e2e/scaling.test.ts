@@ -1,0 +1,159 @@
+/**
+ * What delivery-agents are scaled by. A hundred thousand messages that wait for a site held at one a second want no agent more; a slow
+ * site wants as many conversations as it may have, and no more; and any spooler tells the same.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PAYLOAD_VERSION } from '@sluice/contracts'
+import { createAdmission } from '@sluice/spool'
+import { startDns, startFarEnd, startRedis } from '@sluice/testkit'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from './support/gateway.ts'
+import { useFarEnd, useStarted } from './support/scene.ts'
+import { type ServiceProcess, startService } from './support/service.ts'
+
+const DOMAINS = 1000
+const TASKS = 100_000
+const SLOW_CONNECTIONS = 120
+const PER_AGENT = 50
+const ADDRESS = '127.25.7.2'
+const names = Array.from({ length: DOMAINS }, (_, i) => `d${i}.test`)
+
+const redis = useStarted(() => startRedis())
+const far = useStarted(() => startFarEnd({ host: ADDRESS, port: 25 }))
+const slow = useFarEnd({ slowMs: 2000 })
+const dns = useStarted(() =>
+  startDns({ 'mx.held.test': [`A ${ADDRESS}`], ...Object.fromEntries(names.map((name) => [name, ['MX 10 mx.held.test.']])) }),
+)
+
+let env: NodeJS.ProcessEnv
+const useService = (name: string): ServiceProcess => useStarted(() => startService(name, env))
+
+useStarted(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-scaling-'))
+  const file = join(folder, 'sluice.yaml')
+  await writeFile(
+    file,
+    `hostname: mx.sluice.test
+redis: { url: "${redis.url}" }
+http: { ports: { ingress: 0, spooler: 0, delivery-agent: 0, mailbox: 0 } }
+routes:
+  - { name: internet, match: ["*"], type: mx }
+  - { name: slow, match: [slow.example], type: smtp, hosts: ["127.0.0.1:${slow.port}"], connections: ${SLOW_CONNECTIONS} }
+resolver: { servers: ["${dns.server.host}:${dns.server.port}"] }
+delivery: { allowPrivateMx: true, sessions: ${PER_AGENT} }
+policies: [{ match: { site: mx.held.test }, rate: 60/min, connections: 20 }]
+`,
+  )
+  env = { SLUICE_CONFIG: file, SLUICE_DATA: folder }
+  return { stop: () => rm(folder, { recursive: true, force: true }) }
+})
+const first = useService('spooler')
+const second = useService('spooler')
+
+const portOf = ({ listening }: ServiceProcess): number => listening.find(({ name }) => name === 'http')?.port ?? 0
+type Scaling = { sessions: number; open: number; waiting: number; perAgent: number; agents: number }
+const asked = (spooler: ServiceProcess): Promise<Response> => fetch(`http://127.0.0.1:${portOf(spooler)}/scaling`)
+const scaling = async (spooler = first): Promise<Scaling> => (await asked(spooler)).json() as Promise<Scaling>
+const gauge = async (spooler: ServiceProcess): Promise<string | undefined> => {
+  const text = await (await fetch(`http://127.0.0.1:${portOf(spooler)}/metrics`)).text()
+  return /^sluice_sessions_wanted\{[^}]*\} (\S+)$/m.exec(text)?.[1]
+}
+
+/** Puts small messages into the spool as ingress would, many at once. */
+const fill = async (count: number, addressOf: (i: number) => string, destinationOf: (i: number) => string): Promise<void> => {
+  const accept = createAdmission({ redis: redis.client, lanes: 1, now: Date.now })
+  const bytes = Buffer.from('Subject: x\r\n\r\nx\r\n')
+  const one = (i: number): Promise<void> => {
+    const to = [{ address: addressOf(i) }]
+    const envelope = {
+      v: PAYLOAD_VERSION,
+      id: `S${i}${destinationOf(i).replaceAll('.', '')}`,
+      from: 'a@sender.test',
+      to,
+      sizeBytes: bytes.length,
+      body: '7bit',
+      utf8: false,
+      receivedAt: Date.now(),
+    } as const
+    return accept({ envelope, content: { kind: 'inline', bytes }, destinations: new Map([[destinationOf(i), to]]) })
+  }
+  for (let i = 0; i < count; i += 2000) await Promise.all(Array.from({ length: Math.min(2000, count - i) }, (_, n) => one(i + n)))
+}
+
+/** Looks often, for so long. */
+const watched = async (forMs: number): Promise<Scaling[]> => {
+  const seen: Scaling[] = []
+  for (const until = Date.now() + forMs; Date.now() < until; await sleep(100)) seen.push(await scaling())
+  return seen
+}
+const most = (seen: Scaling[]): number => Math.max(...seen.map(({ sessions }) => sessions))
+
+describe(`${TASKS} messages for ${DOMAINS} domains at one site that takes one a second`, () => {
+  const nameOf = (i: number): string => names[i % DOMAINS] as string
+  beforeAll(() => fill(TASKS, (i) => `ok@${nameOf(i)}`, nameOf), 180_000)
+
+  it('without an agent want no more than the connections of the site', { timeout: 120_000 }, async () => {
+    await eventually('sessions', async () => (await scaling()).sessions > 0)
+    const seen = await watched(3000)
+    expect(most(seen)).toBeLessThanOrEqual(20)
+    expect(seen.at(-1)).toMatchObject({ open: 0, perAgent: PER_AGENT, agents: 1 })
+  })
+
+  it('every spooler tells the same, by page and by figure', async () => {
+    // Nobody opens or takes a session now: all permits are in use.
+    await eventually('all permits in use', async () => (await scaling()).sessions === 20)
+    expect(await scaling(second)).toEqual(await scaling(first))
+    expect([await gauge(first), await gauge(second)]).toEqual(['20', '20'])
+  })
+
+  it('with an agent want that one and no other, all the time', { timeout: 120_000 }, async () => {
+    const agent = await startService('delivery-agent', env)
+    try {
+      await eventually('mail at the far end', () => far.messages.length > 0)
+      const seen = await watched(15_000)
+      expect(Math.max(...seen.map(({ agents }) => agents))).toBe(1)
+      // Once each domain has its moment, only those wait whose moment is near.
+      expect(most(seen.slice(-50))).toBeLessThanOrEqual(5)
+      expect(far.messages.length).toBeLessThan(30)
+    } finally {
+      await agent.stop()
+    }
+  })
+})
+
+describe('a slow site', () => {
+  it('wants as many conversations as it may have, whether there are agents for them or not', { timeout: 120_000 }, async () => {
+    const before = most(await watched(500))
+    await fill(
+      2000,
+      () => 'slow@slow.example',
+      () => 'slow',
+    )
+    await eventually('all its conversations', async () => (await scaling()).sessions >= SLOW_CONNECTIONS, 30_000)
+    const agent = await startService('delivery-agent', env)
+    try {
+      await eventually('conversations', async () => (await scaling()).open >= PER_AGENT - 5, 30_000)
+      const seen = await watched(3000)
+      expect(most(seen)).toBeLessThanOrEqual(SLOW_CONNECTIONS + before + 5)
+      expect(Math.min(...seen.map(({ sessions }) => sessions))).toBeGreaterThan(SLOW_CONNECTIONS / 2)
+      expect(seen.at(-1)?.agents).toBe(3)
+    } finally {
+      await agent.stop()
+    }
+  })
+})
+
+it('without Redis there is no figure, rather than a wrong one', { timeout: 60_000 }, async () => {
+  await redis.kill()
+  const { status } = await eventually('no figure', async () => {
+    const reply = await asked(first)
+    return reply.status === 200 ? null : reply
+  })
+  expect(status).toBe(503)
+  expect(await gauge(first)).toBeUndefined()
+  await redis.start()
+  await eventually('the figure', async () => (await asked(first)).status === 200)
+})

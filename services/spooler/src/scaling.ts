@@ -1,0 +1,37 @@
+/** The scaling figure: `GET /scaling` for KEDA and people, `sluice_sessions_wanted` for Prometheus. Every spooler tells the same. */
+import type { Metrics } from '@sluice/runtime'
+import type { SessionsWanted } from '@sluice/spool'
+import { Gauge } from 'prom-client'
+
+export type Scaling = SessionsWanted & {
+  /** Conversations wanted now: open and waiting ones together. */
+  sessions: number
+  /** Conversations that one agent holds at once (`delivery.sessions`). */
+  perAgent: number
+  /** Agents that all of them take. */
+  agents: number
+}
+
+/** @param perAgent `delivery.sessions` */
+export const createScaling =
+  (read: () => Promise<SessionsWanted>, perAgent: number) =>
+  /** @throws when Redis does not answer: whoever scales by it then leaves things as they are */
+  async (): Promise<Scaling> => {
+    const { open, waiting } = await read()
+    const sessions = open + waiting
+    return { sessions, open, waiting, perAgent, agents: Math.ceil(sessions / perAgent) }
+  }
+
+/** While Redis is away there is no value, not a wrong one. */
+export const declareScaling = (registry: Metrics, scaling: () => Promise<Pick<Scaling, 'sessions'>>): void => {
+  new Gauge({
+    name: 'sluice_sessions_wanted',
+    help: 'Conversations that are wanted now, for scaling delivery-agents: open ones, and those due and permitted that wait for an agent; never the backlog. Each spooler tells the whole: take the max',
+    registers: [registry],
+    async collect() {
+      const found = await scaling().catch(() => null)
+      if (found === null) this.remove()
+      else this.set(found.sessions)
+    },
+  })
+}
