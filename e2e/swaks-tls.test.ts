@@ -140,8 +140,6 @@ describe('TLS and AUTH', () => {
     await writeFile(join(folder, 'new-ca.pem'), second.ca)
     expect(await verify()).toBe(false)
     await useCertificate(second)
-    // Files are looked at every ten seconds.
-    await sluice.setClock(10_000)
     await eventually('the new certificate', verify)
     await copyFile(join(folder, 'new-ca.pem'), join(folder, 'ca.pem'))
     const startTls = async (): Promise<boolean> =>

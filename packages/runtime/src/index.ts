@@ -1,3 +1,4 @@
+export { pairProblems, parseCertificate } from './certificate-pair.ts'
 export { type Clock, createClock } from './clock.ts'
 export { ConfigError, formatPath, formatProblems, type Problem } from './config-error.ts'
 export { type DurabilityOptions, type DurabilityWatch, watchDurability } from './durability.ts'

@@ -1,67 +1,101 @@
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, vi } from 'vitest'
-import { type Certificate, createCertificateWatch } from './certificate.ts'
+import { createLogger, type Log } from '@sluice/runtime'
+import { createCertificate, type TestCertificate } from '@sluice/testkit'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { type Certificate, readCertificate, watchCertificate } from './certificate.ts'
 
-it('a renewed certificate is taken at the next connection, without a look at the files before ten seconds are over', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-certificate-'))
-  const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') }
-  const put = async (text: string, at: number): Promise<void> => {
-    for (const file of Object.values(files)) {
-      await writeFile(file, text)
-      await utimes(file, at, at)
-    }
-  }
-  const applied: Certificate[] = []
-  const errors: unknown[] = []
-  let now = 0
-  await put('old', 1000)
-  const look = await createCertificateWatch({
-    files,
-    now: () => now,
-    apply: (certificate) => void applied.push(certificate),
-    onError: (error) => void errors.push(error),
-  })
-  await put('new', 2000)
-  now = 9_999
-  look()
-  now = 10_000
-  look()
-  await vi.waitFor(() => expect(applied).toEqual([{ cert: 'new', key: 'new' }]))
-  await rm(folder, { recursive: true })
-  now = 20_000
-  look()
-  await vi.waitFor(() => expect(errors.length).toBe(1))
-  expect(applied.length).toBe(1)
+let first: TestCertificate
+let second: TestCertificate
+beforeAll(async () => {
+  first = await createCertificate()
+  second = await createCertificate()
 })
 
-it('a key that comes after its certificate is seen, though it is the older file of the two', async () => {
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).toReversed()) await clean()
+})
+const WAIT = { timeout: 10_000, interval: 20 }
+
+/** Watches a pair of files that `prepare` made in a folder of its own. */
+const watched = async (prepare: (folder: string) => Promise<{ certFile: string; keyFile: string }>) => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-certificate-'))
-  const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') }
-  const put = async (file: string, text: string, at: number): Promise<void> => {
-    await writeFile(file, text)
-    await utimes(file, at, at)
+  cleanups.push(() => rm(folder, { recursive: true }))
+  const files = await prepare(folder)
+  const applied: Certificate[] = []
+  const told: string[] = []
+  const log: Log = {
+    ...createLogger({ level: 'error', service: 'test' }),
+    info: (text) => void told.push(text),
+    error: (text, fields) => void told.push(`${text}: ${String(fields?.error)}`),
   }
-  let now = 0
-  let applied = ''
-  await put(files.certFile, 'old', 1000)
-  await put(files.keyFile, 'old', 1000)
-  const look = await createCertificateWatch({
-    files,
-    now: () => now,
-    apply: ({ cert, key }) => {
-      applied = `${cert} ${key}`
-    },
-    onError: () => {},
+  const abort = new AbortController()
+  const certificate = await readCertificate(files)
+  const watching = watchCertificate(
+    { files, certificate, apply: (next) => void applied.push(next), log, everyMs: 20 },
+    abort.signal,
+  )
+  cleanups.push(async () => {
+    abort.abort()
+    await watching
   })
-  await put(files.certFile, 'new', 3000)
-  now = 10_000
-  look()
-  await vi.waitFor(() => expect(applied).toBe('new old'))
-  await put(files.keyFile, 'new', 2000)
-  now = 20_000
-  look()
-  await vi.waitFor(() => expect(applied).toBe('new new'))
-  await rm(folder, { recursive: true })
+  return { folder, files, applied, told }
+}
+
+const inFolder = async (folder: string, { cert, key }: Certificate) => {
+  const files = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') }
+  await writeFile(files.certFile, cert)
+  await writeFile(files.keyFile, key)
+  return files
+}
+
+describe('a followed certificate', () => {
+  it('is taken when both files are there, however long the second one takes', async () => {
+    const { files, applied, told } = await watched((folder) => inFolder(folder, first))
+    await writeFile(files.certFile, second.cert)
+    await vi.waitFor(() => expect(told).toHaveLength(1), WAIT)
+    expect(told[0]).toMatch(
+      /^the changed certificate cannot be used; the last good one stays in use: .*belongs to another certificate/,
+    )
+    expect(applied).toEqual([])
+    await writeFile(files.keyFile, second.key)
+    await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
+    expect(told.at(-1)).toBe('the certificate has changed and is used now')
+  })
+
+  it('is seen through the swapped symlink of a Kubernetes Secret, and nothing is told of half a swap', async () => {
+    const { folder, applied, told } = await watched(async (at) => {
+      await mkdir(join(at, '..2026_1'))
+      await inFolder(join(at, '..2026_1'), first)
+      await symlink('..2026_1', join(at, '..data'))
+      const files = { certFile: join(at, 'tls.crt'), keyFile: join(at, 'tls.key') }
+      await symlink('..data/tls.crt', files.certFile)
+      await symlink('..data/tls.key', files.keyFile)
+      return files
+    })
+    await mkdir(join(folder, '..2026_2'))
+    await inFolder(join(folder, '..2026_2'), second)
+    await symlink('..2026_2', join(folder, '..data_tmp'))
+    await rename(join(folder, '..data_tmp'), join(folder, '..data'))
+    await rm(join(folder, '..2026_1'), { recursive: true })
+    await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
+    expect(told).toEqual(['the certificate has changed and is used now'])
+  })
+
+  it('that is gone, or holds none, leaves the last one in use, is told once, and is taken when it is back', async () => {
+    const { files, applied, told } = await watched((folder) => inFolder(folder, first))
+    await rm(files.keyFile)
+    await vi.waitFor(() => expect(told).toHaveLength(1), WAIT)
+    expect(told[0]).toMatch(/ENOENT/)
+    await writeFile(files.keyFile, 'no key')
+    await vi.waitFor(() => expect(told).toHaveLength(2), WAIT)
+    expect(told[1]).toMatch(/tls\.key holds none/)
+    // The same as before: nothing to take.
+    await writeFile(files.keyFile, first.key)
+    await inFolder(join(files.certFile, '..'), second)
+    await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
+    expect(told).toHaveLength(3)
+  })
 })

@@ -91,6 +91,4 @@ export type Service = {
   /** A trusted balancer's connection did not begin with a PROXY header that can be read. */
   proxyFailed: (listener: ListenerConfig, ip: string, why: string) => void
   log: Log
-  /** ms since the epoch */
-  now: () => number
 }

@@ -3,7 +3,7 @@
  * transaction get 421 4.3.2 at once, new ones too, running transactions finish within the grace time.
  */
 import { once } from 'node:events'
-import { createCertificateWatch, readCertificate } from './certificate.ts'
+import { readCertificate, watchCertificate } from './certificate.ts'
 import type { ListenerConfig, Service } from './dialogue.ts'
 import { REPLIES } from './replies.ts'
 import { ListenerServer } from './server.ts'
@@ -20,20 +20,16 @@ export type Listeners = {
 /** How often sessions are looked at for their total time: one timer for all of them. */
 const sweepEveryMs = (sessionMs: number): number => Math.max(10, Math.min(5000, sessionMs / 4))
 
-const openListener = async (listener: ListenerConfig, service: Service): Promise<ListenerServer> => {
+/** @param signal ends what goes on beside the server */
+const openListener = async (listener: ListenerConfig, service: Service, signal: AbortSignal): Promise<ListenerServer> => {
   const { tls } = listener
   if (listener.implicitTls && tls === null) throw new Error(`listener ${listener.name}: implicitTls needs tls`)
-  const refreshCertificate =
-    tls === null
-      ? () => {}
-      : await createCertificateWatch({
-          files: tls,
-          now: service.now,
-          apply: (certificate) => server.updateSecureContext(certificate),
-          onError: (error) => service.log.error('the new certificate cannot be used', { listener: listener.name, error }),
-        })
   const certificate = tls === null ? null : await readCertificate(tls)
-  const server = new ListenerServer({ service, listener, certificate, refreshCertificate })
+  const server = new ListenerServer({ service, listener, certificate })
+  if (tls !== null && certificate !== null) {
+    const log = service.log.child({ listener: listener.name })
+    void watchCertificate({ files: tls, certificate, apply: (next) => server.updateSecureContext(next), log }, signal)
+  }
   // R-dual: `::` takes IPv4 as well, and without a host Node falls back to 0.0.0.0 where there is no IPv6 at all.
   const { host, port } = listener.listen
   server.server.listen({ port, backlog: 1024, ipv6Only: false, ...(host === '::' ? {} : { host }) })
@@ -71,12 +67,14 @@ export const createListeners = (listeners: readonly ListenerConfig[], service: S
   const servers: ListenerServer[] = []
   let draining = false
   let sweep: NodeJS.Timeout | undefined
+  let closing = new AbortController()
   const connections = () => servers.flatMap(({ clients }) => [...clients])
   return {
     isDraining: () => draining,
     listen: async () => {
       draining = false
-      for (const listener of listeners) servers.push(await openListener(listener, service))
+      closing = new AbortController()
+      for (const listener of listeners) servers.push(await openListener(listener, service, closing.signal))
       sweep = setInterval(() => {
         for (const connection of connections()) connection.endIfOverdue()
       }, sweepEveryMs(service.limits.sessionMs)).unref()
@@ -84,6 +82,7 @@ export const createListeners = (listeners: readonly ListenerConfig[], service: S
     },
     close: async (graceMs) => {
       draining = true
+      closing.abort()
       for (const server of servers) server.isDraining = true
       for (const connection of connections()) connection.drain()
       await untilQuiet(servers, graceMs)

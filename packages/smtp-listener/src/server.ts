@@ -16,8 +16,6 @@ export type ServerOptions = {
   service: Service
   listener: ListenerConfig
   certificate: Certificate | null
-  /** Called at each connection: has the certificate changed? */
-  refreshCertificate: () => void
 }
 
 const peerOf = ({ remoteAddress = '' }: Socket): string => plainIp(remoteAddress)
@@ -47,7 +45,6 @@ const libraryOptions = ({ service, listener, certificate }: ServerOptions): SMTP
 export class ListenerServer extends SMTPServer {
   readonly service: Service
   readonly listener: ListenerConfig
-  readonly refreshCertificate: () => void
   /** Clients in conversation. */
   readonly clients = new Set<ListenerConnection>()
   /** Every socket that is open, also while it is being closed. */
@@ -64,18 +61,16 @@ export class ListenerServer extends SMTPServer {
     this.listener = options.listener
     const { proxy } = options.listener
     this.isBalancer = proxy ? createNetworks(proxy.trusted) : null
-    this.refreshCertificate = options.refreshCertificate
     this.on('error', (error) => this.service.log.info('a connection failed', { listener: this.listener.name, error }))
   }
 
   /** The library's own key is published with it: without a certificate of ours there is no TLS at all. */
   override updateSecureContext(options?: SMTPServerOptions | null): void {
+    const { key, cert } = { ...this.options, ...options }
+    const context = key === undefined || cert === undefined ? null : createSecureContext({ key, cert, minVersion: 'TLSv1.2' })
+    // Only now: a pair that cannot be used leaves all as it was.
     Object.assign(this.options, options)
-    const { key, cert } = this.options
-    this.secureContext =
-      key === undefined || cert === undefined
-        ? new Map()
-        : new Map([['*', createSecureContext({ key, cert, minVersion: 'TLSv1.2' })]])
+    this.secureContext = context === null ? new Map() : new Map([['*', context]])
   }
 
   /** Whether this peer is a balancer, which says first whose connection it passes on. */
@@ -166,7 +161,6 @@ export class ListenerServer extends SMTPServer {
     this.clients.add(connection)
     this.sockets.add(socket)
     connection.on('error', (error: Error) => this._onError(error))
-    this.refreshCertificate()
     connection.init()
   }
 }

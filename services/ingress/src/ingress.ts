@@ -38,7 +38,7 @@ const openDialogue = (listener: ListenerConfig, ip: string, origin: Origin | nul
 }
 
 export const createIngress = (dependencies: IngressDependencies): Ingress => {
-  const { config, directory, log, metrics, now, readiness } = dependencies
+  const { config, directory, log, metrics, readiness } = dependencies
   const { hostname, limits, bareLineFeeds } = config
   const events = createEvents(log, metrics)
   const shared: Shared = { ...dependencies, events, isDraining: () => listeners.isDraining() }
@@ -55,7 +55,6 @@ export const createIngress = (dependencies: IngressDependencies): Ingress => {
     tlsFailed: ({ name }, ip, error) => events.tlsFailure({ listener: name, client: ip, error }),
     proxyFailed: ({ name }, ip, why) => events.proxyFailure({ listener: name, client: ip, why }),
     log,
-    now,
   }
   const listeners = createListeners(config.listeners, service)
   return { listen: listeners.listen, close: listeners.close }

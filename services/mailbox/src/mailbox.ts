@@ -120,7 +120,6 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
     tlsFailed: () => {},
     proxyFailed: () => {},
     log,
-    now,
   }
   const lmtp = { name: 'lmtp', listen: config.mailbox.listen, tls: null, implicitTls: false, auth: 'off' } as const
   const listeners = createListeners([lmtp], service)
