@@ -18,6 +18,7 @@ const DEBIAN_PACKAGES = [
   { name: 'curl', file: 'curl', for: ['test'], why: 'a mail client that nobody here wrote' },
   { name: 'knot', file: '/usr/sbin/knotd', for: ['test'], why: 'a DNS server with zones of our own' },
   { name: 'haproxy', file: '/usr/sbin/haproxy', for: ['test'], why: 'a load balancer that speaks the PROXY protocol' },
+  { name: 'prometheus', file: 'prometheus', for: ['test'], why: 'reads our figures, and tries alerts and dashboards' },
   { name: 'openssl', file: 'openssl', for: ['test'], why: 'makes certificates, and is a TLS client' },
   { name: 'python3', file: 'python3', for: ['test'], why: 'its mail and Maildir readers judge ours' },
   {

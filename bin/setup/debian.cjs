@@ -37,7 +37,7 @@ apt-get update -q || echo 'apt-get update failed; trying with the lists that are
 apt-get install -q -y --no-install-recommends "$@"
 if command -v systemctl > /dev/null; then
   for package in "$@"; do
-    case $package in redis-server | postfix | knot) systemctl disable "$package" || true ;; dovecot-core) systemctl disable dovecot || true ;; esac
+    case $package in redis-server | postfix | knot | prometheus) systemctl disable "$package" || true ;; dovecot-core) systemctl disable dovecot || true ;; esac
   done
 fi
 `

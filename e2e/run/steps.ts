@@ -40,6 +40,12 @@ export const STEPS: Step[] = [
     means: 'docs/metrics.md is what the code declares',
     args: ['e2e/metrics-page/main.ts', '--check'],
   },
+  {
+    ...plain,
+    name: 'alerts',
+    means: 'each alert fires when it should, and has its page',
+    args: ['e2e/alerts/main.ts'],
+  },
   { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
   { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
   {

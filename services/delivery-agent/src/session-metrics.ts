@@ -28,6 +28,19 @@ const OUTCOMES = { delivery: 'delivered', deferral: 'deferred', bounce: 'bounced
 /** The subjects of RFC 3463 §3, by their digit. */
 const SUBJECTS = ['other', 'address', 'mailbox', 'system', 'network', 'protocol', 'content', 'policy'] as const
 
+const FAILURES = ['deferred', 'bounced', 'expired'] as const
+
+/** Prometheus sees a counter grow only from a value that it has seen: so all of a class stand at 0 from its first attempt on. */
+const createZeros = (outcomes: Counter<'outcome' | 'site_class' | 'reason'>): ((siteClass: string) => void) => {
+  const known = new Set<string>()
+  return (site_class) => {
+    if (known.has(site_class)) return
+    known.add(site_class)
+    outcomes.inc({ outcome: 'delivered', site_class, reason: '' }, 0)
+    for (const outcome of FAILURES) for (const reason of SUBJECTS) outcomes.inc({ outcome, site_class, reason }, 0)
+  }
+}
+
 /** `5.7.1` → `policy`. */
 export const reasonOf = (status: string): string => SUBJECTS[status.charCodeAt(2) - 48] ?? 'other'
 
@@ -77,6 +90,7 @@ const declare = (registry: Metrics) => {
 export const createAgentMetrics = (registry: Metrics): AgentMetrics => {
   const count = createEventCounter(registry, stageSchema.options)
   const figures = declare(registry)
+  const zeros = createZeros(figures.outcomes)
   return {
     outcome: (event, stage, siteClass, status) => {
       count(event, stage)
@@ -84,7 +98,10 @@ export const createAgentMetrics = (registry: Metrics): AgentMetrics => {
       figures.outcomes.inc({ outcome: OUTCOMES[event], site_class: siteClass, reason })
     },
     event: (event) => count(event),
-    attempted: (siteClass, isRetry) => figures.attempts.inc({ site_class: siteClass, kind: isRetry ? 'retry' : 'first' }),
+    attempted: (siteClass, isRetry) => {
+      zeros(siteClass)
+      figures.attempts.inc({ site_class: siteClass, kind: isRetry ? 'retry' : 'first' })
+    },
     delivered: (siteClass, sizeBytes, ageSeconds) => {
       figures.bytes.inc({ site_class: siteClass }, sizeBytes)
       figures.ages.observe(ageSeconds)
