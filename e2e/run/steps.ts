@@ -56,6 +56,14 @@ export const STEPS: Step[] = [
     vitest: true,
     timeLimitMs: 1200 * SECOND,
   },
+  {
+    ...plain,
+    name: 'traces',
+    means: 'a real OpenTelemetry Collector understands the way of each message; off costs nothing',
+    args: vitest('traces'),
+    vitest: true,
+    timeLimitMs: 900 * SECOND,
+  },
   { ...plain, name: 'first-mail', means: 'what a newcomer does first', args: ['e2e/first-mail.ts'], onlyWhenAsked: true },
   {
     ...plain,
@@ -96,7 +104,8 @@ export const select = (words: string[]): Selection => {
   const stray = files.find((word) => !word.includes('/') && !word.includes('.'))
   if (stray !== undefined) throw new Error(`no step "${stray}": ${STEPS.map((step) => step.name).join(', ')}, all, or a path`)
   const wanted = new Set(words)
-  if (files.some((file) => file.startsWith('e2e/'))) wanted.add('e2e')
+  if (files.some((file) => file.startsWith('e2e/traces'))) wanted.add('traces')
+  if (files.some((file) => file.startsWith('e2e/') && !file.startsWith('e2e/traces'))) wanted.add('e2e')
   if (files.some((file) => !file.startsWith('e2e/'))) wanted.add('unit')
   return { steps: STEPS.filter((step) => wanted.has(step.name)), files }
 }

@@ -2,7 +2,7 @@
  * The whole config as one zod schema, closed to unknown keys. It is the only description there is: types are inferred from
  * it and the reference page is generated from it. Durations, sizes and rates come out as numbers with the unit in the name.
  */
-import { duration, timerDuration } from '@sluice/runtime'
+import { duration, percent, timerDuration } from '@sluice/runtime'
 import { z } from 'zod'
 import { domainName, name, network } from './schema-parts.ts'
 import { redisSchema } from './schema-redis.ts'
@@ -120,6 +120,15 @@ export const configSchema = z
       .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.') })
       .prefault({})
       .describe('The log: one JSON object per line on standard output.'),
+    tracing: z
+      .strictObject({
+        sample: percent()
+          .prefault('100%')
+          .describe('The part of messages that is traced from end to end. OTEL_TRACES_SAMPLER overrides it.')
+          .meta({ example: '1%' }),
+      })
+      .prefault({})
+      .describe('Traces, once OTEL_EXPORTER_OTLP_ENDPOINT says where to send them. See [tracing](tracing.md).'),
   })
   .transform(({ delayNotice, shutdownGrace, ...rest }) => ({
     ...rest,

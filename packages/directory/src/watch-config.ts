@@ -26,6 +26,7 @@ export const LIVE_KEYS = [
   'schedule',
   'schedules',
   'spooler',
+  'tracing',
   'trustedNetworks',
 ] as const satisfies (keyof Config)[]
 

@@ -3,7 +3,7 @@ export { type Clock, createClock } from './clock.ts'
 export { ConfigError, formatPath, formatProblems, type Problem } from './config-error.ts'
 export { type DurabilityOptions, type DurabilityWatch, watchDurability } from './durability.ts'
 export { type HealthServer, startHealthServer } from './health.ts'
-export { createLogger, type Fields, formatForPeople, type Log, type LogLevel } from './log.ts'
+export { createLogger, type Fields, formatForPeople, type Log, type LogLevel, type TraceIds } from './log.ts'
 export {
   type AdmissionTold,
   type ContentTold,

@@ -9,9 +9,12 @@ import { type DestinationStream, pino } from 'pino'
 
 export type Fields = Record<string, unknown>
 
+/** Which trace a line belongs to, by the names that OpenTelemetry gives these fields. */
+export type TraceIds = { trace_id: string; span_id: string }
+
 export type Log = {
-  /** One step of a message's life: constant name, variables in fields. */
-  event: (name: EventName, fields: Fields) => void
+  /** One step of a message's life: constant name, variables in fields; the message's ID is `id`. @param ids where it is traced */
+  event: (name: EventName, fields: Fields, ids?: TraceIds) => void
   debug: (text: string, fields?: Fields) => void
   info: (text: string, fields?: Fields) => void
   warn: (text: string, fields?: Fields) => void
@@ -136,7 +139,7 @@ export const createLogger = (options: { level: LogLevel; service: string; destin
 }
 
 const wrap = (logger: pino.Logger): Log => ({
-  event: (name, fields) => logger.info({ event: name, ...fields }),
+  event: (name, fields, ids) => logger.info({ event: name, ...fields, ...ids }),
   debug: (text, fields = {}) => logger.debug(fields, text),
   info: (text, fields = {}) => logger.info(fields, text),
   warn: (text, fields = {}) => logger.warn(fields, text),

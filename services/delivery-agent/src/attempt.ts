@@ -13,6 +13,7 @@ import {
   type Task,
 } from '@sluice/contracts'
 import { type Judgement, judge } from '@sluice/smtp'
+import type { Span } from '@sluice/tracing'
 import { hasCode } from './answer.ts'
 import { type Connection, findConnection, isSpent, newSearch, type Search } from './connections.ts'
 import { unfitFor } from './envelope-commands.ts'
@@ -20,6 +21,7 @@ import { judgeTransaction } from './judge-transaction.ts'
 import { labelOf } from './open-client.ts'
 import type { ShapedRoute } from './shaped-route.ts'
 import type { Shared } from './shared.ts'
+import { endTransaction, traceTransaction } from './spans.ts'
 import { resetIfNeeded, runTransaction } from './transaction.ts'
 
 export type AttemptParts = {
@@ -27,6 +29,8 @@ export type AttemptParts = {
   content: () => AsyncIterable<Buffer>
   signal: AbortSignal
   aboutToEnd: () => void
+  /** null: not traced */
+  span: Span | null
   destination: string
   route: ShapedRoute
   shared: Shared
@@ -108,10 +112,12 @@ const transact = async (attempt: Attempt, connection: Connection): Promise<void>
   }
   const { content, aboutToEnd } = attempt
   client.transactions++
+  const span = attempt.span === null ? null : traceTransaction(attempt.span, client, candidate, chosen.length)
   const result = await runTransaction({ client, task, recipients: chosen, content, aboutToEnd, took: shared.took })
   const isRelay = !client.isLmtp
   const setting = { host, dsnPassed: client.offers('DSN'), isRelay, ownMailbox: route.type === 'local' }
   const judgements = judgeTransaction(result, recipients, setting).map(search.ruled)
+  if (span !== null) endTransaction(span, judgements)
   if (hasCode(result.mail, 2) || judgements.some((judgement) => judgement.concerns === 'message')) attempt.site = { kind: 'ok' }
   record(attempt, chosen, judgements)
   // Whatever concerns the host ends this connection: the next turn takes another one.
@@ -194,7 +200,7 @@ export const runAttempt = async (parts: AttemptParts): Promise<DeliveryReport> =
   }
   const attempt: Attempt = {
     ...parts,
-    search: newSearch(rulesOf(parts, keepCurb)),
+    search: newSearch(rulesOf(parts, keepCurb), parts.span),
     outcomes: task.to.map(() => null),
     last: task.to.map(() => null),
     pending: task.to.map((_, i) => i),

@@ -3,11 +3,13 @@
  * is in one pair of hands at a time. Every connection handed out is fit for a new transaction (R-clean).
  */
 import { type Judgement, judge } from '@sluice/smtp'
+import type { Span } from '@sluice/tracing'
 import { type Candidate, type Candidates, findCandidates } from './candidates.ts'
 import { labelOf, openClient } from './open-client.ts'
 import type { ShapedRoute } from './shaped-route.ts'
 import type { Shared } from './shared.ts'
 import type { SmtpClient } from './smtp-client.ts'
+import { endConnection, traceConnection } from './spans.ts'
 import { resetIfNeeded } from './transaction.ts'
 
 export type Connection = {
@@ -34,9 +36,18 @@ export type Search = {
   ruled: (judgement: Judgement) => Judgement
   /** Transcripts of connections that failed. */
   transcript: string[]
+  /** Of the attempt; null: not traced */
+  span: Span | null
 }
 
-export const newSearch = (ruled: Search['ruled']): Search => ({ left: null, host: null, failure: null, ruled, transcript: [] })
+export const newSearch = (ruled: Search['ruled'], span: Span | null): Search => ({
+  left: null,
+  host: null,
+  failure: null,
+  ruled,
+  transcript: [],
+  span,
+})
 
 /** What makes two connections equal. */
 const keyOf = ({ name, address, port }: Candidate, { type, tls, auth, source }: ShapedRoute): string =>
@@ -68,7 +79,9 @@ const dial = async (
   search.host = candidate.name
   const parts = { candidate, route, hostname: config.hostname, timeouts: config.delivery.timeouts, now, signal }
   const startedAt = performance.now()
+  const span = search.span === null ? null : traceConnection(search.span, candidate)
   const opened = await openClient(ca === undefined ? parts : { ...parts, ca })
+  if (span !== null) endConnection(span, opened)
   if (opened.kind === 'ready') {
     count('opened')
     took('connect', (performance.now() - startedAt) / 1000)

@@ -4,6 +4,7 @@
  * `deliver` never throws for what a far end, the network or the content store can cause: that is in its report.
  */
 import type { DeliveryReport, Task } from '@sluice/contracts'
+import type { Span } from '@sluice/tracing'
 import { runAttempt } from './attempt.ts'
 import { createConnectionMetrics } from './connection-metrics.ts'
 import { type Connection, isSpent } from './connections.ts'
@@ -17,11 +18,12 @@ export type Conversation = {
    * @param content a new reading of the stored content at each call: `task.sizeBytes` bytes, lines ended by CRLF, not dot-stuffed
    * @param options.signal ends the attempt at once: what was not settled is deferred
    * @param options.aboutToEnd called, not awaited, just before the final dot of each transaction
+   * @param options.span of the attempt, where it is traced
    */
   deliver: (
     task: Task,
     content: () => AsyncIterable<Buffer>,
-    options: { signal: AbortSignal; aboutToEnd: () => void },
+    options: { signal: AbortSignal; aboutToEnd: () => void; span?: Span | null },
   ) => Promise<DeliveryReport>
   /** The session ends: a healthy connection waits `idleConnectionMs` for another conversation, others are closed. */
   release: () => void
@@ -44,7 +46,8 @@ export const createConversations = (parts: ConversationsParts): Conversations =>
     open: (destination, route) => {
       const held: { connection: Connection | null } = { connection: null }
       return {
-        deliver: (task, content, options) => runAttempt({ task, content, ...options, destination, route, shared, held }),
+        deliver: (task, content, options) =>
+          runAttempt({ task, content, span: null, ...options, destination, route, shared, held }),
         release: () => {
           const { connection } = held
           held.connection = null

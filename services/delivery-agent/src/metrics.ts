@@ -1,5 +1,6 @@
 /** All figures of a delivery-agent, for docs/metrics.md. */
 import { createAdmissionFigures, createContentFigures, declareReadiness, declareRedis, type Metrics } from '@sluice/runtime'
+import { createTracingFigures } from '@sluice/tracing'
 import { declareActions } from './apply-reply-rules.ts'
 import { createConnectionMetrics } from './connection-metrics.ts'
 import { createAgentMetrics } from './session-metrics.ts'
@@ -10,6 +11,7 @@ export const declareMetrics = (registry: Metrics): void => {
   declareActions(registry)
   createAdmissionFigures(registry)
   createContentFigures(registry, ['redis', 'file'])
+  createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
   declareRedis(registry, () => Promise.resolve())
 }

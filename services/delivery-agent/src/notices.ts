@@ -7,9 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { destinationName, type Envelope, NOTICE_CLASS, type Recipient, type Task } from '@sluice/contracts'
 import type { Config, Directory } from '@sluice/directory'
 import { buildNotice, type NoticePlan, type RecipientResult, wantsContent, whoHears } from '@sluice/dsn'
-import type { Fields, Log } from '@sluice/runtime'
+import type { Fields, Log, TraceIds } from '@sluice/runtime'
 import { findHeaderEnd, parseMailbox } from '@sluice/smtp'
 import type { Accept, AcceptMessage, Destination } from '@sluice/spool'
+import type { Span } from '@sluice/tracing'
+import { traceNotice } from './spans.ts'
 
 const MOST_HEADER_BYTES = 256 * 1024
 
@@ -22,6 +24,8 @@ export type NoticeInputs = {
   delayDue: boolean
   /** ms since the epoch */
   willRetryUntil: number
+  /** Of what the notice tells; null: not traced */
+  span: Span | null
 }
 
 /** @returns the kinds of notice that were admitted */
@@ -87,19 +91,19 @@ const routeNotice = (
 
 export const createTellSender = (deps: NoticeDependencies): TellSender => {
   const { config, directory, accept, log, now } = deps
-  const event = (name: 'notice' | 'double-bounce', fields: Fields): void => {
+  const event = (name: 'notice' | 'double-bounce', fields: Fields, ids?: TraceIds): void => {
     deps.count(name)
-    log.event(name, fields)
+    log.event(name, fields, ids)
   }
 
   /** Until it is durable: the settlement that follows says that the sender was told. Admitted once, so trying again is safe. */
-  const admit = async (notice: Accept): Promise<void> => {
+  const admit = async (id: string, notice: Accept): Promise<void> => {
     for (let pauseMs = 100; ; pauseMs = Math.min(2000, pauseMs * 2)) {
       try {
         return await accept(notice)
       } catch (error) {
         if (deps.signal.aborted) throw error
-        log.warn('a notice could not be stored; trying again', { notice: notice.envelope.id, error })
+        log.warn('a notice could not be stored; trying again', { id, notice: notice.envelope.id, error })
         await sleep(pauseMs)
       }
     }
@@ -120,12 +124,16 @@ export const createTellSender = (deps: NoticeDependencies): TellSender => {
     const route = routeNotice(directory, notice.envelope, config.notices.ownClass ? NOTICE_CLASS : '')
     const facts = { id: task.id, notice: notice.envelope.id, kind: planned.kind, to: task.from }
     if (route === null) {
-      event('double-bounce', { ...facts, reason: 'the sender’s address leads nowhere' })
+      event('double-bounce', { ...facts, reason: 'the sender’s address leads nowhere' }, inputs.span?.ids)
       return false
     }
-    const envelope = { ...notice.envelope, to: route.to }
-    await admit({ envelope, content: { kind: 'inline', bytes: notice.content }, destinations: route.groups, once: true })
-    event('notice', facts)
+    const span = inputs.span === null ? null : traceNotice(inputs.span, planned.kind, notice.envelope)
+    // Its own way is a part of the same trace.
+    const envelope = { ...notice.envelope, to: route.to, ...(span === null ? {} : { trace: span.traceparent }) }
+    const content = { kind: 'inline', bytes: notice.content } as const
+    await admit(task.id, { envelope, content, destinations: route.groups, once: true })
+    span?.end()
+    event('notice', facts, span?.ids)
     return true
   }
 
@@ -134,7 +142,7 @@ export const createTellSender = (deps: NoticeDependencies): TellSender => {
     const plan = whoHears(task.from, results, { delayDue: inputs.delayDue, dsnPassed: inputs.dsnPassed })
     if (plan.kind === 'double-bounce') {
       const recipients = plan.results.map(({ recipient, outcome }) => ({ to: recipient.address, status: outcome.status }))
-      event('double-bounce', { id: task.id, recipients })
+      event('double-bounce', { id: task.id, recipients }, inputs.span?.ids)
       return []
     }
     const told: string[] = []

@@ -7,10 +7,12 @@ import type { Attempt, Mark, Outcome, Task } from '@sluice/contracts'
 import { OTHER_SITES } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { decodeTask, type HandedTask, type History, type Reroute, readMark, type Settlement } from '@sluice/spool'
+import type { Span, Tracer } from '@sluice/tracing'
 import type { TellSender } from './notices.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Handled } from './session-task.ts'
 import type { ShapedRoute } from './shaped-route.ts'
+import { traceTask } from './spans.ts'
 
 export type ErrandContext = {
   destination: string
@@ -23,12 +25,14 @@ export type ErrandDependencies = {
   contentStore: Pick<ContentStore, 'read'>
   tellSender: TellSender
   reroute: Reroute
+  /** null: tracing is off */
+  tracer: Tracer | null
   log: Log
   metrics: AgentMetrics
   now: () => number
 }
 
-type Errand = { task: Task; mark: Mark; handed: HandedTask; context: ErrandContext }
+type Errand = { task: Task; mark: Mark; handed: HandedTask; context: ErrandContext; span: Span | null }
 
 /** RFC 3463 §3.1, other undefined status: no far end said so. */
 const STATUS = '5.0.0'
@@ -61,7 +65,7 @@ const historyOf = ({ task, mark, context }: Errand, ended: Ended, now: number): 
   return JSON.stringify(history)
 }
 
-export const createErrands = ({ contentStore, tellSender, reroute, log, metrics, now }: ErrandDependencies) => {
+export const createErrands = ({ contentStore, tellSender, reroute, tracer, log, metrics, now }: ErrandDependencies) => {
   const handled = (settlement: Settlement, task: Task | null): Handled => ({
     settlements: [settlement],
     site: { kind: 'none' },
@@ -74,17 +78,18 @@ export const createErrands = ({ contentStore, tellSender, reroute, log, metrics,
     return handled({ kind: 'park', id, reason, task: null }, null)
   }
 
-  const tell = (event: 'hold' | 'delete' | 'reroute', { task, mark, context }: Errand): void => {
+  const tell = (event: 'hold' | 'delete' | 'reroute', { task, mark, context, span }: Errand): void => {
     metrics.event(event)
     const to = mark.to === undefined ? {} : { rerouted: mark.to }
-    log.event(event, { id: task.id, destination: context.destination, ...to, who: mark.who, why: mark.why })
+    const fields = { id: task.id, destination: context.destination, ...to, who: mark.who, why: mark.why }
+    log.event(event, fields, span?.ids)
   }
 
   const finish = (errand: Errand, ended: Ended): Handled =>
     handled({ kind: 'finish', id: errand.task.id, history: historyOf(errand, ended, now()) }, errand.task)
 
   const bounce = async (errand: Errand): Promise<Handled> => {
-    const { task, mark, handed, context } = errand
+    const { task, mark, handed, context, span } = errand
     const last = task.attempts.at(-1)
     const reason = because('The postmaster gave the message up', mark.why) + lastWords(last)
     const outcome: Outcome = { kind: 'bounced', status: STATUS, reason, reply: null, stage: 'route', cause: 'given-up' }
@@ -98,11 +103,12 @@ export const createErrands = ({ contentStore, tellSender, reroute, log, metrics,
       dsnPassed: false,
       delayDue: false,
       willRetryUntil: now(),
+      span,
     })
     for (const { address } of task.to) {
       metrics.outcome('bounce', 'route', context.route?.siteClass ?? OTHER_SITES, STATUS)
       const facts = { id: task.id, destination: context.destination, to: address, status: STATUS, reply: reason }
-      log.event('bounce', { ...facts, who: mark.who, why: mark.why })
+      log.event('bounce', { ...facts, who: mark.who, why: mark.why }, span?.ids)
     }
     return finish(errand, { kind: 'bounced', status: STATUS, reason, notice, transcript })
   }
@@ -133,6 +139,22 @@ export const createErrands = ({ contentStore, tellSender, reroute, log, metrics,
     return handled({ kind: 'finish', id: handed.id, history: JSON.stringify(history) }, null)
   }
 
+  const carryOut = async (errand: Errand): Promise<Handled> => {
+    switch (errand.mark.verb) {
+      case 'bounce':
+        return bounce(errand)
+      case 'delete':
+        return remove(errand)
+      case 'reroute':
+        return move(errand)
+      // `hold` needs no task to be understood; the others are done by the spool's script itself: never left for an agent.
+      case 'hold':
+      case 'release':
+      case 'retry':
+        return handled({ kind: 'return', id: errand.task.id }, null)
+    }
+  }
+
   return async (handed: HandedTask, context: ErrandContext): Promise<Handled> => {
     const mark = readMark(handed.verb)
     if (mark === null) return park(handed.id, context.destination, 'the mark of the postmaster is not understood')
@@ -143,19 +165,13 @@ export const createErrands = ({ contentStore, tellSender, reroute, log, metrics,
     }
     const decoded = decodeTask(handed.data)
     if (decoded.kind === 'corrupt') return handleCorrupt(handed, mark, context, decoded.reason)
-    const errand = { task: decoded.value, mark, handed, context }
-    switch (mark.verb) {
-      case 'bounce':
-        return bounce(errand)
-      case 'delete':
-        return remove(errand)
-      case 'reroute':
-        return move(errand)
-      // Done by the spool's script itself: never left for an agent.
-      case 'release':
-      case 'retry':
-        return handled({ kind: 'return', id: handed.id }, null)
-    }
+    const task = decoded.value
+    const facts = { task, destination: context.destination, attempt: task.attempts.length, now: now() }
+    const span = traceTask(tracer, 'errand', facts)
+    const done = await carryOut({ task, mark, handed, context, span })
+    span?.set({ 'sluice.verb': mark.verb })
+    span?.end()
+    return done
   }
 }
 export type ExecuteErrand = ReturnType<typeof createErrands>

@@ -49,7 +49,7 @@ const conclude = (task: Task, outcome: Outcome, transcript: string[], attempts =
     yield Buffer.from('hello')
   }
   const attempted = { task, destination: 'far.test', route: null, attempts, startedAt: 1_000_000, report, content }
-  return run({ ...attempted, expired: false }).then((settlements) => ({ settlements, told }))
+  return run({ ...attempted, expired: false, span: null }).then((settlements) => ({ settlements, told }))
 }
 
 it('what a talkative far end says about each of many recipients is kept in bounds, for the history and for the notice', async () => {

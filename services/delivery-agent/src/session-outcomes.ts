@@ -7,6 +7,7 @@ import { type Config, OTHER_SITES, scheduleSpanMs } from '@sluice/directory'
 import type { Log } from '@sluice/runtime'
 import { expire, replyText } from '@sluice/smtp'
 import { type History, packTranscript, type Settlement } from '@sluice/spool'
+import type { Span } from '@sluice/tracing'
 import type { TellSender } from './notices.ts'
 import { planNext } from './plan-next.ts'
 import type { AgentMetrics } from './session-metrics.ts'
@@ -22,6 +23,8 @@ export type Attempted = {
   startedAt: number
   report: DeliveryReport
   content: () => AsyncIterable<Buffer>
+  /** null: not traced */
+  span: Span | null
   /** The schedule is over, whatever it says: the task outlived it while its site was left alone. */
   expired: boolean
 }
@@ -93,14 +96,14 @@ const historyOf = (attempted: Attempted, attempts: Attempt[], results: Result[],
 
 export const createConclude = ({ config, tellSender, log, metrics, now, random }: ConcludeDependencies) => {
   const tell = (attempted: Attempted, results: Result[], nextAt: number | null): void => {
-    const { task, destination, report } = attempted
+    const { task, destination, report, span } = attempted
     const siteClass = attempted.route?.siteClass ?? OTHER_SITES
     const ageMs = now() - task.receivedAt
     if (results.some(({ outcome }) => outcome.kind === 'delivered')) metrics.delivered(siteClass, task.sizeBytes, ageMs / 1000)
     for (const { recipient, outcome } of results) {
       const event = outcome.kind === 'bounced' && outcome.status === '4.4.7' ? 'expiry' : EVENT[outcome.kind]
       metrics.outcome(event, report.stage, siteClass, outcome.status)
-      log.event(event, {
+      const fields = {
         id: task.id,
         destination,
         host: report.host,
@@ -111,12 +114,13 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
         ...(outcome.kind === 'deferred' && nextAt !== null ? { nextAttemptAt: new Date(nextAt).toISOString() } : {}),
         ...(report.tls === undefined ? {} : { tls: report.tls }),
         ageMs,
-      })
+      }
+      log.event(event, fields, span?.ids)
     }
   }
 
   return async (attempted: Attempted): Promise<Settlement[]> => {
-    const { task, route, report, attempts: n, startedAt } = attempted
+    const { task, route, report, attempts: n, startedAt, span } = attempted
     const schedule = route?.schedule ?? config.schedule
     const firstAt = task.attempts[0]?.at ?? startedAt
     const { outcomes } = report
@@ -142,7 +146,8 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
     tell(attempted, results, nextAt)
     if (isUnknown) {
       metrics.event('outcome-unknown')
-      log.event('outcome-unknown', { id: task.id, destination: attempted.destination, attempt: n, held: isHeld })
+      const fields = { id: task.id, destination: attempted.destination, attempt: n, held: isHeld }
+      log.event('outcome-unknown', fields, span?.ids)
     }
 
     const delayDue = task.delayNotified !== true && now() - task.receivedAt >= config.delayNoticeMs
@@ -155,6 +160,7 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
       dsnPassed: report.dsnPassed && route?.type !== 'local',
       delayDue,
       willRetryUntil: firstAt + scheduleSpanMs(schedule),
+      span,
     })
 
     const done = results.filter(({ outcome }) => outcome.kind !== 'deferred')
@@ -169,7 +175,7 @@ export const createConclude = ({ config, tellSender, log, metrics, now, random }
     }
     if (isHeld || nextAt === null) {
       metrics.event('parked')
-      log.event('parked', { id: task.id, destination: attempted.destination, reason: NOT_KNOWN })
+      log.event('parked', { id: task.id, destination: attempted.destination, reason: NOT_KNOWN }, span?.ids)
       return [...partly, { kind: 'park', id: task.id, reason: NOT_KNOWN, task: rest }]
     }
     return [...partly, { kind: 'defer', task: rest, at: nextAt, transcript: packTranscript(report.transcript) }]

@@ -20,6 +20,7 @@ const recover = async (stages: readonly Stage[], crashesNow: number): Promise<st
   const handler = createTaskHandler({
     contentStore: {} as never,
     conclude: () => Promise.resolve([{ kind: 'return', id: task.id }]),
+    tracer: null,
     log,
     metrics: createAgentMetrics(createMetrics('test', { processFigures: false })),
     now: () => 2000,

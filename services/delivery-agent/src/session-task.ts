@@ -4,13 +4,15 @@
  */
 import { ContentError, type ContentStore } from '@sluice/content-store'
 import { type Attempt, type DeliveryReport, domainOf, type SiteReport, type Stage, type Task } from '@sluice/contracts'
-import type { Log } from '@sluice/runtime'
+import type { Log, TraceIds } from '@sluice/runtime'
 import { judge } from '@sluice/smtp'
 import { decodeTask, type HandedTask, type Settlement } from '@sluice/spool'
+import type { Span, Tracer } from '@sluice/tracing'
 import type { Conversation } from './conversations.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Conclude } from './session-outcomes.ts'
 import type { ShapedRoute } from './shaped-route.ts'
+import { endTask, traceTask } from './spans.ts'
 
 export type Handled = { settlements: Settlement[]; site: SiteReport; task: Task | null }
 
@@ -29,6 +31,8 @@ export type TaskContext = {
 export type TaskDependencies = {
   contentStore: ContentStore
   conclude: Conclude
+  /** null: tracing is off */
+  tracer: Tracer | null
   log: Log
   metrics: AgentMetrics
   now: () => number
@@ -51,10 +55,10 @@ const ownReport = (task: Task, stage: Stage, given: Parameters<typeof judge>[0],
   return { outcomes, host: null, stage, site: { kind: 'none' }, transcript: [`# ${line}`], dsnPassed: false }
 }
 
-export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }: TaskDependencies) => {
-  const park = (destination: string, id: string, reason: string): Handled => {
+export const createTaskHandler = ({ contentStore, conclude, tracer, log, metrics, now }: TaskDependencies) => {
+  const park = (destination: string, id: string, reason: string, ids?: TraceIds): Handled => {
     metrics.event('parked')
-    log.event('parked', { id, destination, reason })
+    log.event('parked', { id, destination, reason }, ids)
     return { settlements: [{ kind: 'park', id, reason, task: null }], site: { kind: 'none' }, task: null }
   }
 
@@ -78,8 +82,8 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
   const handle = async (
     handed: HandedTask,
     context: TaskContext,
-    expired: boolean,
-    attempt: (task: Task, content: () => AsyncIterable<Buffer>) => Promise<DeliveryReport | 'handed-back'>,
+    name: 'attempt' | 'recovery' | 'expiry',
+    attempt: (task: Task, content: () => AsyncIterable<Buffer>, span: Span | null) => Promise<DeliveryReport | 'handed-back'>,
   ): Promise<Handled> => {
     const decoded = decodeTask(handed.data)
     if (decoded.kind === 'corrupt') return park(context.destination, handed.id, decoded.reason)
@@ -91,26 +95,34 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
     const startedAt = now()
     const begunAt = performance.now()
     const content = contentOf(task, handed)
-    const report = await attempt(task, content.read)
+    const { destination, route } = context
+    // A task that was rerouted counts on where it left off.
+    const attempts = Math.max(handed.attempts, (task.attempts.at(-1)?.n ?? 0) + 1)
+    const span = traceTask(tracer, name, { task, destination, attempt: attempts, now: startedAt })
+    const report = await attempt(task, content.read, span)
     if (report === 'handed-back') {
       metrics.event('hand-back')
-      log.event('hand-back', { id: task.id, destination: context.destination })
+      log.event('hand-back', { id: task.id, destination }, span?.ids)
+      span?.end('handed-back')
       return { settlements: [{ kind: 'return', id: task.id }], site: { kind: 'none' }, task: null }
     }
     metrics.attempt(report.stage, (performance.now() - begunAt) / 1000)
-    const { destination, route } = context
     const lost = content.lost()
-    if (lost !== null && report.outcomes.every(({ kind }) => kind === 'deferred')) return park(destination, task.id, lost)
-    // A task that was rerouted counts on where it left off.
-    const attempts = Math.max(handed.attempts, (task.attempts.at(-1)?.n ?? 0) + 1)
-    const attempted = { task, destination, route, attempts, startedAt, report, content: content.read, expired }
-    return { settlements: await conclude(attempted), site: report.site, task }
+    if (lost !== null && report.outcomes.every(({ kind }) => kind === 'deferred')) {
+      span?.end('content-lost')
+      return park(destination, task.id, lost, span?.ids)
+    }
+    const expired = name === 'expiry'
+    const attempted = { task, destination, route, attempts, startedAt, report, content: content.read, expired, span }
+    const settlements = await conclude(attempted)
+    if (span !== null) endTask(span, report)
+    return { settlements, site: report.site, task }
   }
 
   return {
     /** A conversation with the far end. After an abort before the content ended the task goes back, without an attempt. */
     attempt: (handed: HandedTask, context: TaskContext): Promise<Handled> =>
-      handle(handed, context, false, async (task, content) => {
+      handle(handed, context, 'attempt', async (task, content, span) => {
         const { route, signal } = context
         if (route === null) {
           const domain = domainOf(context.destination)
@@ -118,12 +130,13 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
         }
         metrics.event('attempt')
         metrics.attempted(route.siteClass, handed.attempts > 1)
-        log.event('attempt', {
+        const fields = {
           id: task.id,
           destination: context.destination,
           attempt: handed.attempts,
           recipients: task.to.length,
-        })
+        }
+        log.event('attempt', fields, span?.ids)
         let ending = false
         let known = (): void => {}
         const aboutToEnd = (): void => {
@@ -131,7 +144,7 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
           ending = true
           known = context.aboutToEnd(task.id)
         }
-        const report = await context.conversation.deliver(task, content, { signal, aboutToEnd })
+        const report = await context.conversation.deliver(task, content, { signal, aboutToEnd, span })
         known()
         const settled = report.outcomes.some((outcome) => outcome.kind !== 'deferred')
         return context.signal.aborted && !ending && !settled ? 'handed-back' : report
@@ -148,14 +161,14 @@ export const createTaskHandler = ({ contentStore, conclude, log, metrics, now }:
       metrics.event('recovery')
       log.event('recovery', { id: handed.id, destination: context.destination, outcomeUnknown: handed.marked })
       const line = handed.marked ? 'interrupted after the content may have ended' : 'interrupted'
-      return handle(handed, context, false, (task) =>
+      return handle(handed, context, 'recovery', (task) =>
         Promise.resolve(ownReport(task, 'crash', { kind: 'crash', afterDot: handed.marked }, `the delivery was ${line}`)),
       )
     },
 
     /** It outlived its schedule while its site was left alone, untried. */
     expire: (handed: HandedTask, context: TaskContext, why: string): Promise<Handled> =>
-      handle(handed, context, true, (task) => {
+      handle(handed, context, 'expiry', (task) => {
         const lost = { kind: 'lost', stage: 'connect', host: domainOf(context.destination), what: why } as const
         return Promise.resolve(ownReport(task, 'connect', lost, `not tried: ${why}`))
       }),

@@ -16,6 +16,7 @@ import {
   startHealthServer,
 } from '@sluice/runtime'
 import { createAdmission, createContentRelease, createReroute, createSessionClient } from '@sluice/spool'
+import { startTracing } from '@sluice/tracing'
 import { createApplyReplyRules } from './apply-reply-rules.ts'
 import { createConversations } from './conversations.ts'
 import { createTellSender } from './notices.ts'
@@ -52,6 +53,9 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
   const live = watchConfig({ config: written, source: options.source ?? null, log })
   const { config } = live
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
+  const sample = (): number => config.tracing.sample
+  const tracing = await startTracing({ service: SERVICE, sample, env: process.env, log, metrics: registry })
+  const { tracer } = tracing
   const now = createClock(process.env)
   const { lanes } = config.redis
   const redis = connectService(config.redis, SERVICE, log)
@@ -94,11 +98,12 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     shapeRoute: createShapeRoute({ directory, resolver }),
     policy: live.version,
     openConversation: conversations.open,
-    tasks: createTaskHandler({ contentStore, conclude, log, metrics, now }),
+    tasks: createTaskHandler({ contentStore, conclude, tracer, log, metrics, now }),
     execute: createErrands({
       contentStore,
       tellSender,
       reroute: createReroute({ redis: command, lanes, now }),
+      tracer,
       log,
       metrics,
       now,
@@ -130,6 +135,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
       clearTimeout(timer)
       await conversations.closeIdle()
       await health.close()
+      await tracing.close()
       redis.disconnect()
     },
   }

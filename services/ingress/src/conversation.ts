@@ -98,6 +98,7 @@ const mail: Handler = (session, line, shared) => {
     named: 0,
     firstNamed: '',
     refusedRecipients: false,
+    begunAt: shared.tracer === null ? 0 : performance.now(),
   }
   return REPLIES.senderOk
 }
@@ -117,6 +118,7 @@ const data: Handler = (session, line, shared) => {
   // RFC 2920 §3.1: in a pipelined group DATA may follow refused RCPTs.
   if (transaction.named === 0) return transaction.refusedRecipients ? REPLIES.noRecipients : REPLIES.rcptFirst
   session.transaction = null
+  session.messages++
   return { ...REPLIES.goAhead, reception: createReception(session, transaction, shared) }
 }
 

@@ -6,6 +6,7 @@ import type { Log, Metrics, Readiness } from '@sluice/runtime'
 import type { Mailbox } from '@sluice/smtp'
 import type { ListenerConfig, ListenerLimits } from '@sluice/smtp-listener'
 import type { AcceptMessage, Destination } from '@sluice/spool'
+import type { Tracer } from '@sluice/tracing'
 
 export type Limits = ListenerLimits & { recipients: number; hops: number; connectionsPerClient: number }
 
@@ -55,6 +56,8 @@ export type IngressDependencies = {
   readiness: () => Readiness
   log: Log
   metrics: Metrics
+  /** null: tracing is off */
+  tracer: Tracer | null
   /** ms since the epoch */
   now: () => number
   newMessageId: (now: number) => string

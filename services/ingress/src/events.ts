@@ -2,7 +2,7 @@
  * One function per step of a message's life that ingress sees: it writes the log and moves the counters. Labels are bounded:
  * listener names come from the config, reasons and protocols are closed sets. Never content, never credentials.
  */
-import { createEventCounter, type Log, type Metrics } from '@sluice/runtime'
+import { createEventCounter, type Log, type Metrics, type TraceIds } from '@sluice/runtime'
 import { REJECTION_REASONS, type RejectionReason } from '@sluice/smtp-listener'
 import { Counter, Gauge, Histogram } from 'prom-client'
 
@@ -29,13 +29,13 @@ export type IngressEvents = {
   tlsFailure: (fields: { listener: string; client: string; error: unknown }) => void
   /** A trusted balancer's connection had no PROXY header, or a broken one. */
   proxyFailure: (fields: { listener: string; client: string; why: string }) => void
-  reception: (fields: ReceptionFields) => void
+  reception: (fields: ReceptionFields, ids?: TraceIds) => void
   /** Seconds from the end of the content to the reply, whatever it says. */
   answered: (seconds: number) => void
   /** The message could not be made durable; the client got 451 and nothing will ever be delivered. */
-  storeFailed: (fields: FailureFields) => void
+  storeFailed: (fields: FailureFields, ids?: TraceIds) => void
   /** The write's fate is not known: the client got 451 and may send again what is stored already. */
-  duplicateSuspected: (fields: FailureFields) => void
+  duplicateSuspected: (fields: FailureFields, ids?: TraceIds) => void
 }
 
 /** Steps are counted in `sluice_events_total{event,reason}`; these are what it does not say. */
@@ -79,9 +79,9 @@ export const createFigures = (registry: Metrics) => {
 
 export const createEvents = (log: Log, registry: Metrics): IngressEvents => {
   const figures = createFigures(registry)
-  const failed = (name: 'store-failed' | 'duplicate-suspected', fields: FailureFields): void => {
+  const failed = (name: 'store-failed' | 'duplicate-suspected', fields: FailureFields, ids?: TraceIds): void => {
     figures.step(name)
-    log.event(name, fields)
+    log.event(name, fields, ids)
   }
   return {
     connection: (fields) => {
@@ -103,14 +103,14 @@ export const createEvents = (log: Log, registry: Metrics): IngressEvents => {
       figures.step('rejection', 'proxy')
       log.event('rejection', { ...fields, reason: 'proxy' })
     },
-    reception: (fields) => {
+    reception: (fields, ids) => {
       figures.step('reception')
       figures.received.inc({ listener: fields.listener })
       figures.bytes.inc({ listener: fields.listener }, fields.sizeBytes)
-      log.event('reception', fields)
+      log.event('reception', fields, ids)
     },
     answered: (seconds) => figures.answered.observe(seconds),
-    storeFailed: (fields) => failed('store-failed', fields),
-    duplicateSuspected: (fields) => failed('duplicate-suspected', fields),
+    storeFailed: (fields, ids) => failed('store-failed', fields, ids),
+    duplicateSuspected: (fields, ids) => failed('duplicate-suspected', fields, ids),
   }
 }

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createAdmissionFigures, createContentFigures, declareReadiness, declareRedis, type Metrics } from '@sluice/runtime'
 import type { ListenerConfig } from '@sluice/smtp-listener'
+import { createTracingFigures } from '@sluice/tracing'
 import { Gauge } from 'prom-client'
 import { createFigures } from './events.ts'
 
@@ -50,6 +51,7 @@ export const declareMetrics = (registry: Metrics): void => {
   createContentFigures(registry, ['redis', 'file'])
   declareCertificates(registry, [])
   declareStorage(registry, () => 0)
+  createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
   declareRedis(registry, () => Promise.resolve())
 }

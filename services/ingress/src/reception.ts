@@ -14,6 +14,7 @@ import { ok, REPLIES, type Reception, type Reply, refuse, tooLarge } from '@slui
 import { type Destination, StoreError } from '@sluice/spool'
 import { byClass, type ClassFields, classFields, NO_FIELDS } from './classes.ts'
 import { createHeaderScanner, type HeaderScanner } from './headers.ts'
+import { abandonReception, endReception, type ReceptionTrace, traceAdmission, traceReception } from './reception-trace.ts'
 import { clientFields, mayRelay, type Session, type Shared, type Transaction } from './session.ts'
 import {
   type Arrival,
@@ -54,6 +55,8 @@ type Intake = {
   storedBytes: number
   refusal: Reply | null
   ended: boolean
+  /** null: not traced */
+  trace: ReceptionTrace | null
 }
 
 const giveUp = (intake: Intake, reply: Reply): void => {
@@ -70,7 +73,8 @@ const write = async (intake: Intake, piece: Buffer): Promise<void> => {
   try {
     await intake.writer.write(piece)
   } catch (error) {
-    intake.shared.events.storeFailed({ ...clientFields(intake.session), id: intake.arrival.id, error })
+    const fields = { ...clientFields(intake.session), id: intake.arrival.id, error }
+    intake.shared.events.storeFailed(fields, intake.trace?.reception.ids)
     giveUp(intake, REPLIES.notStored)
   }
 }
@@ -129,7 +133,7 @@ const take = async (intake: Intake, piece: Buffer): Promise<void> => {
 }
 
 const envelopeOf = (intake: Intake): Envelope => {
-  const { transaction, arrival } = intake
+  const { transaction, arrival, trace } = intake
   const { mail } = transaction
   const to = [...transaction.recipients.values()]
   return {
@@ -146,6 +150,7 @@ const envelopeOf = (intake: Intake): Envelope => {
     ...(mail.ret === undefined ? {} : { ret: mail.ret }),
     ...(mail.envid === undefined ? {} : { envid: mail.envid }),
     client: clientOf(arrival),
+    ...(trace === null ? {} : { trace: trace.reception.traceparent }),
   }
 }
 
@@ -160,10 +165,10 @@ const failed = (intake: Intake, error: unknown, staged: StagedContent | null): R
   const { shared, arrival, session } = intake
   const fields = { ...clientFields(session), id: arrival.id, error }
   if (error instanceof StoreError && error.fate === 'unknown') {
-    shared.events.duplicateSuspected(fields)
+    shared.events.duplicateSuspected(fields, intake.trace?.reception.ids)
     return REPLIES.notStored
   }
-  shared.events.storeFailed(fields)
+  shared.events.storeFailed(fields, intake.trace?.reception.ids)
   // What cannot be removed now is found by the sweep.
   if (staged?.kind === 'stored') void shared.contentStore.remove(arrival.id, staged.ref).catch(() => {})
   return REPLIES.notStored
@@ -177,17 +182,24 @@ const destinationsOf = ({ shared, session, transaction, storedBytes, fields }: I
     fields,
   )
 
+/** R-250. When it resolves, all is durable. */
+const store = async (intake: Intake, content: StagedContent): Promise<void> => {
+  const { shared, trace } = intake
+  const message = { envelope: envelopeOf(intake), content, destinations: destinationsOf(intake) }
+  await (trace === null ? shared.accept(message) : traceAdmission(trace, message, shared.accept))
+}
+
 const admit = async (intake: Intake): Promise<Reply> => {
   const { shared, arrival, transaction, session, writer } = intake
   let staged: StagedContent | null = null
   try {
     staged = await writer.finish()
-    await shared.accept({ envelope: envelopeOf(intake), content: staged, destinations: destinationsOf(intake) })
+    await store(intake, staged)
   } catch (error) {
     if (staged === null) void writer.abort()
     return failed(intake, error, staged)
   }
-  shared.events.reception({
+  const fields = {
     ...clientFields(session),
     id: arrival.id,
     protocol: protocolOf(arrival),
@@ -195,7 +207,8 @@ const admit = async (intake: Intake): Promise<Reply> => {
     recipients: transaction.recipients.size,
     sizeBytes: intake.storedBytes,
     messageId: intake.messageId,
-  })
+  }
+  shared.events.reception(fields, intake.trace?.reception.ids)
   return ok(250, '2.0.0', `queued as ${arrival.id}`)
 }
 
@@ -206,7 +219,10 @@ const end = async (intake: Intake, broken: boolean): Promise<Reply> => {
     intake.scanner.scan(intake.head.subarray(0, intake.headBytes), true)
     await releaseHeader(intake)
   }
-  return intake.refusal ?? admit(intake)
+  intake.trace?.content.end(intake.refusal?.reason)
+  const reply = intake.refusal ?? (await admit(intake))
+  if (intake.trace !== null) endReception(intake.trace, reply, intake.storedBytes)
+  return reply
 }
 
 const answer = async (intake: Intake, broken: boolean): Promise<Reply> => {
@@ -250,12 +266,15 @@ export const createReception = (session: Session, transaction: Transaction, shar
     storedBytes: 0,
     refusal: null,
     ended: false,
+    trace: traceReception(session, transaction, arrival, shared),
   }
   return {
     take: (piece) => take(intake, piece),
     end: (broken) => answer(intake, broken),
     abort: () => {
-      if (!intake.ended) giveUp(intake, REPLIES.notStored)
+      if (intake.ended) return
+      giveUp(intake, REPLIES.notStored)
+      if (intake.trace !== null) abandonReception(intake.trace)
     },
   }
 }

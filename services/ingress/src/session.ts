@@ -21,6 +21,8 @@ export type Transaction = {
   firstNamed: string
   /** An RCPT was refused. */
   refusedRecipients: boolean
+  /** Of MAIL, ms of performance.now(); 0 while nothing is traced. */
+  begunAt: number
 }
 
 export type Session = Client & {
@@ -29,6 +31,8 @@ export type Session = Client & {
   /** Opened with EHLO. */
   esmtp: boolean
   transaction: Transaction | null
+  /** Of which the content has begun. */
+  messages: number
 }
 
 /** What the steps of a conversation share. */
@@ -52,4 +56,5 @@ export const newSession = (listener: ListenerConfig, ip: string, origin: Origin 
   trusted: origin?.source !== null && directory.isTrusted(ip),
   esmtp: false,
   transaction: null,
+  messages: 0,
 })

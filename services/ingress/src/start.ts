@@ -18,6 +18,7 @@ import {
   watchDurability,
 } from '@sluice/runtime'
 import { createAdmission } from '@sluice/spool'
+import { startTracing } from '@sluice/tracing'
 import { createIngress } from './ingress.ts'
 import { declareCertificates, declareStorage } from './metrics.ts'
 
@@ -67,6 +68,8 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
   const live = watchConfig({ config: written, source: options.source ?? null, log })
   const { config } = live
   const metrics = createMetrics(SERVICE, { processFigures: options.log === undefined })
+  const sample = (): number => config.tracing.sample
+  const tracing = await startTracing({ service: SERVICE, sample, env: process.env, log, metrics })
   const now = createClock(process.env)
   const redis = connectAll(config, log)
   const durability = watch(config, redis, log)
@@ -107,6 +110,7 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
     readiness,
     log,
     metrics,
+    tracer: tracing.tracer,
     now,
     newMessageId,
   })
@@ -119,6 +123,7 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
     await ingress.close(config.shutdownGraceMs * GRACE_FOR_CLIENTS)
     durability.stop()
     await health.close()
+    await tracing.close()
     for (const connection of Object.values(redis)) connection.disconnect()
   }
   const listening = await ingress.listen().catch(async (fault: unknown) => {

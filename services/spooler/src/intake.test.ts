@@ -42,6 +42,8 @@ const runIntake = async (own: AcceptMessage, forgetOnce = tidying().forgetOnce) 
     accept: own,
     forgetOnce,
     log: createLogger({ level: 'error', service: 'test', destination: { write: () => {} } }),
+    tracer: null,
+    now: Date.now,
     signal: abort.signal,
     admitted: () => void seen.admitted++,
     parked: () => void seen.parked++,

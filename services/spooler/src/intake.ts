@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { lanePrefix } from '@sluice/contracts'
 import { type Log, logWorkerError } from '@sluice/runtime'
 import { type AcceptMessage, decodeIntake, type Intake, laneBackend, StoreError } from '@sluice/spool'
+import { isLate, type Span, type Tracer } from '@sluice/tracing'
 import { type Job, UnrecoverableError, Worker } from 'bullmq'
 import type { Cluster, Redis } from 'ioredis'
 
@@ -17,6 +18,10 @@ export type IntakeOptions = {
   /** Removes what kept the admissions from being made twice. */
   forgetOnce: (id: string, destinations: string[]) => Promise<void>
   log: Log
+  /** null: tracing is off */
+  tracer: Tracer | null
+  /** ms since the epoch */
+  now: () => number
   /** SIGTERM: what is not complete is done again by another. */
   signal: AbortSignal
   admitted: () => void
@@ -52,16 +57,29 @@ export const admitAll = async (intake: Intake, accept: AcceptMessage): Promise<v
   )
 }
 
+const traceIntake = ({ tracer, now }: IntakeOptions, { envelope, destinations }: Intake): Span | null =>
+  tracer?.resume(envelope.trace, 'intake', {
+    kind: 'consumer',
+    late: isLate(envelope.receivedAt, now()),
+    attributes: {
+      'messaging.system': 'sluice',
+      'messaging.operation.type': 'process',
+      'messaging.operation.name': 'intake',
+      'messaging.message.id': envelope.id,
+      'sluice.destinations': destinations.length,
+    },
+  }) ?? null
+
 export const startIntake = async (options: IntakeOptions): Promise<{ close: () => Promise<void> }> => {
   const { redis, lanes, accept, forgetOnce, log } = options
   /** While Redis is away or full; each destination is admitted once, so trying again is safe. */
-  const untilStored = async (admit: () => Promise<void>): Promise<void> => {
+  const untilStored = async (admit: () => Promise<void>, id: string | undefined): Promise<void> => {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
       try {
         return await admit()
       } catch (error) {
         if (!(error instanceof StoreError) || options.signal.aborted) throw error
-        if (pauseMs === FIRST_PAUSE_MS) log.warn('tasks could not be stored; trying again', { error })
+        if (pauseMs === FIRST_PAUSE_MS) log.warn('tasks could not be stored; trying again', { id, error })
         await sleep(pauseMs)
       }
     }
@@ -73,9 +91,17 @@ export const startIntake = async (options: IntakeOptions): Promise<{ close: () =
       log.event('parked', { id: job.id, destination: 'intake', reason: decoded.reason })
       throw new UnrecoverableError(decoded.reason)
     }
-    await untilStored(() => admitAll(decoded.value, accept))
+    const span = traceIntake(options, decoded.value)
+    try {
+      await untilStored(() => admitAll(decoded.value, accept), job.id)
+    } catch (error) {
+      span?.end('store')
+      throw error
+    }
+    span?.end()
     options.admitted()
-    log.event('admission', { id: job.id, destinations: decoded.value.destinations.map(({ destination }) => destination) })
+    const destinations = decoded.value.destinations.map(({ destination }) => destination)
+    log.event('admission', { id: job.id, destinations }, span?.ids)
   }
   const workers = Array.from({ length: lanes }, (_, lane) => {
     const prefix = lanePrefix(lane)

@@ -7,6 +7,7 @@ import {
   declareRedis,
   type Metrics,
 } from '@sluice/runtime'
+import { createTracingFigures } from '@sluice/tracing'
 import { Counter, Histogram } from 'prom-client'
 import { declareFigures } from './figures.ts'
 import { declareScaling } from './scaling.ts'
@@ -42,6 +43,7 @@ export const declareMetrics = (registry: Metrics): void => {
   declareScaling(registry, () => Promise.resolve({ sessions: 0 }))
   createAdmissionFigures(registry)
   createContentFigures(registry, ['redis', 'file'])
+  createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
   declareRedis(registry, () => Promise.resolve())
 }

@@ -23,6 +23,7 @@ import {
   createSessionsWanted,
   createTidying,
 } from '@sluice/spool'
+import { startTracing } from '@sluice/tracing'
 import { declareFigures } from './figures.ts'
 import { createGathering } from './gathering.ts'
 import { createGrants, intervalUs } from './grants.ts'
@@ -54,6 +55,8 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
   const { config } = live
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
   const metrics = createSpoolerMetrics(registry)
+  const sample = (): number => config.tracing.sample
+  const tracing = await startTracing({ service: SERVICE, sample, env: process.env, log, metrics: registry })
   const now = createClock(process.env)
   const { lanes } = config.redis
   const redis = connectService(config.redis, SERVICE, log)
@@ -119,6 +122,8 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     accept: createAdmission({ redis: write, lanes, now, wait: config.redis.wait, told: createAdmissionFigures(registry) }),
     forgetOnce: tidying.forgetOnce,
     log,
+    tracer: tracing.tracer,
+    now,
     signal,
     admitted: metrics.admitted,
     parked: metrics.parked,
@@ -134,6 +139,7 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
       const grace = sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })
       await Promise.race([Promise.all([running, intake.close()]), grace])
       await health.close()
+      await tracing.close()
       redis.disconnect()
     },
   }

@@ -12,6 +12,7 @@ import type { Mailbox } from '@sluice/smtp'
 import type { ListenerConfig } from '@sluice/smtp-listener'
 import type { Accept } from '@sluice/spool'
 import { createCertificate } from '@sluice/testkit'
+import type { Tracer } from '@sluice/tracing'
 import { Registry } from 'prom-client'
 import { afterEach } from 'vitest'
 import type { ClassDirectory, IngressConfig, IngressDependencies, IngressDirectory, Limits, Resolved } from '../dependencies.ts'
@@ -83,6 +84,7 @@ export type Options = {
   listener?: Partial<ListenerConfig>
   trusted?: boolean
   classes?: ClassDirectory
+  tracer?: Tracer | null
   /** Make a certificate, and offer STARTTLS with it. */
   tls?: boolean
 }
@@ -170,6 +172,7 @@ export const startTestIngress = async (options: Options = {}): Promise<TestIngre
     readiness: () => parts.readiness(),
     log,
     metrics,
+    tracer: options.tracer ?? null,
     now: Date.now,
     newMessageId,
   })
