@@ -21,6 +21,7 @@ const DEBIAN_PACKAGES = [
   { name: 'prometheus', file: 'prometheus', for: ['test'], why: 'reads our figures, and tries alerts and dashboards' },
   { name: 'openssl', file: 'openssl', for: ['test'], why: 'makes certificates, and is a TLS client' },
   { name: 'python3', file: 'python3', for: ['test'], why: 'its mail and Maildir readers judge ours' },
+  { name: 'python3-pip', file: 'pip3', for: ['test'], why: 'brings moto, an S3 server in Python' },
   {
     name: 'python3-flufl.bounce',
     file: '/usr/lib/python3/dist-packages/flufl/bounce/__init__.py',

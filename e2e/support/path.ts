@@ -106,9 +106,8 @@ const prepare = async (options: PathOptions, folder: string): Promise<Ground> =>
 const createMailer = (redis: Redis, config: Config, now: () => number) => {
   const directory = createDirectory(config)
   const accept = createAdmission({ redis, lanes: config.redis.lanes, now })
-  const { thresholdBytes, store, directory: folder } = config.content
   const { lanes } = config.redis
-  const contents = createContentStore({ redis, lanePrefix, lanes, store, thresholdBytes, directory: folder })
+  const contents = createContentStore({ redis, lanePrefix, lanes, ...config.content })
   /** As ingress does it. @returns the message's ID */
   const send = async (mail: Mail): Promise<string> => {
     const id = mail.id ?? newMessageId(now())

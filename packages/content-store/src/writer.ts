@@ -29,7 +29,13 @@ const take = async (state: State, bytes: Buffer, options: WriterOptions): Promis
   if (state.stream !== undefined) return pour(state.stream, bytes)
   state.held.push(bytes)
   if (state.totalBytes <= options.thresholdBytes) return
-  const stream = { sink: await options.open(), piece: Buffer.allocUnsafeSlow(options.chunkBytes), filledBytes: 0 }
+  const sink = await options.open()
+  if (state.done) {
+    await sink.discard()
+    throw new Error(`content ${options.id} was given up while its place was opened`)
+  }
+  // Memory comes as it is filled: a large piece costs a small content nothing.
+  const stream = { sink, piece: Buffer.allocUnsafeSlow(options.chunkBytes), filledBytes: 0 }
   state.stream = stream
   for (const held of state.held.splice(0)) await pour(stream, held)
 }
@@ -63,7 +69,9 @@ export const createWriter = (options: WriterOptions): ContentWriter => {
     abort: async () => {
       state.done = true
       state.held = []
-      await state.stream?.sink.discard().catch(() => {}) // what stays behind is found by the sweep
+      const { stream } = state
+      state.stream = undefined
+      await stream?.sink.discard().catch(() => {}) // what stays behind is found by the sweep
     },
   }
 }

@@ -28,6 +28,7 @@ export const contentRefSchema = z.discriminatedUnion('store', [
   /** In Redis, in `chunks` numbered pieces, in the given lane. */
   z.object({ store: z.literal('redis'), lane: z.number().int(), chunks: z.number().int() }),
   z.object({ store: z.literal('file'), lane: z.number().int() }),
+  z.object({ store: z.literal('s3'), lane: z.number().int() }),
 ])
 export type ContentRef = z.infer<typeof contentRefSchema>
 

@@ -184,7 +184,26 @@ const redis: Check = ({ redis: { url, sentinels, cluster, tls } }) => {
   ]
 }
 
-const CHECKS: Check[] = [redis, duplicates, namesOfRoutes, routesOfDomains, hosts, schedules, accounts, listeners, targets]
+/** A store needs what it is to write to, and a key both its halves. */
+const content: Check = ({ content: { store, s3 } }) => [
+  ...(store === 's3' && s3 === null ? [{ path: ['content', 'store'], message: 'expected content.s3 with a bucket' }] : []),
+  ...(s3 !== null && (s3.accessKeyFile === null) !== (s3.secretKeyFile === null)
+    ? [{ path: ['content', 's3'], message: 'expected accessKeyFile and secretKeyFile, or neither' }]
+    : []),
+]
+
+const CHECKS: Check[] = [
+  redis,
+  content,
+  duplicates,
+  namesOfRoutes,
+  routesOfDomains,
+  hosts,
+  schedules,
+  accounts,
+  listeners,
+  targets,
+]
 
 const unreadable = async (config: WrittenConfig, baseDir: string): Promise<Finding[]> => {
   const files: [PropertyKey[], string | null | undefined][] = [
@@ -193,6 +212,10 @@ const unreadable = async (config: WrittenConfig, baseDir: string): Promise<Findi
     ...(['caFile', 'certFile', 'keyFile'] as const).map((name): [PropertyKey[], string | null | undefined] => [
       ['redis', 'tls', name],
       config.redis.tls?.[name],
+    ]),
+    ...(['accessKeyFile', 'secretKeyFile', 'caFile'] as const).map((name): [PropertyKey[], string | null | undefined] => [
+      ['content', 's3', name],
+      config.content.s3?.[name],
     ]),
     ...config.listeners.flatMap(({ tls }, i): [PropertyKey[], string | undefined][] => [
       [['listeners', i, 'tls', 'certFile'], tls?.certFile],

@@ -129,3 +129,22 @@ describe('the hash of a password', () => {
     },
   )
 })
+
+describe('content in a bucket', () => {
+  it.each([
+    ['content: { store: s3 }', /^1: content\.store: expected content\.s3 with a bucket/],
+    ['content: { s3: { region: eu-central-1 } }', /content\.s3\.bucket/],
+    ['content: { s3: { bucket: mail, partSize: 1MiB } }', /content\.s3\.partSize: expected 5MiB to 1GiB/],
+    ['content: { s3: { bucket: mail, prefix: ../other } }', /content\.s3\.prefix: expected letters/],
+    ['content: { s3: { bucket: mail, endpoint: minio:9000 } }', /content\.s3\.endpoint: expected https/],
+    ['content: { s3: { bucket: mail, accessKeyFile: /nowhere/key } }', /expected accessKeyFile and secretKeyFile, or neither/],
+    ['content: { s3: { bucket: mail, caFile: /nowhere/ca } }', /content\.s3\.caFile: expected a file that can be read/],
+  ])('%s is an error', async (text, problem) => {
+    expect(await problemsOf(`${text}\n`)).toMatch(problem)
+  })
+
+  it('has its defaults, and a prefix ends in a slash', async () => {
+    const { content } = await loadText('content: { store: s3, s3: { bucket: mail, prefix: gateway-1 } }\n')
+    expect(content).toMatchObject({ store: 's3', s3: { prefix: 'gateway-1/', partBytes: 5 * 2 ** 20, endpoint: null } })
+  })
+})

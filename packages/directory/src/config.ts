@@ -141,6 +141,18 @@ const redisOf = async (written: WrittenRedis, secret: ReadSecret): Promise<Spool
   }
 }
 
+/** Keys are read by who uses them, again and again, as they are rotated. */
+const s3Of = (written: NonNullable<WrittenConfig['content']['s3']>, baseDir: string): typeof written => {
+  const found = (file: string | null): string | null => file && resolve(baseDir, file)
+  const { accessKeyFile, secretKeyFile, caFile } = written
+  return {
+    ...written,
+    accessKeyFile: found(accessKeyFile),
+    secretKeyFile: found(secretKeyFile),
+    caFile: found(caFile),
+  }
+}
+
 /**
  * Resolves a checked config. Names are known to exist (checks.ts).
  * @param source where the config came from; files are named relative to it
@@ -163,7 +175,11 @@ export const resolveConfig = async (
     hostname: written.hostname ?? machineName(),
     listeners,
     redis: await redisOf(redis, secret),
-    content: { ...content, directory: resolve(dataDir, content.directory ?? 'content') },
+    content: {
+      ...content,
+      directory: resolve(dataDir, content.directory ?? 'content'),
+      s3: content.s3 && s3Of(content.s3, baseDir),
+    },
     domains: written.domains.map((domain) => ({ ...domain, recipients: recipientsOf(domain, written) })),
     accounts: await Promise.all(
       written.accounts.map(async ({ address, quotaBytes, passwordFile, passwordHash }) => ({

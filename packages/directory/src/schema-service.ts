@@ -2,12 +2,13 @@
 import { address, duration, rate, size, timerDuration } from '@sluice/runtime'
 import { z } from 'zod'
 import { file, name, namePattern, network } from './schema-parts.ts'
+import { s3Schema } from './schema-s3.ts'
 
 const count = (least = 1) => z.int().min(least).max(10_000_000)
 
 export const contentSchema = z
   .strictObject({
-    store: z.enum(['redis', 'file']).default('redis').describe('Where content above the threshold goes.'),
+    store: z.enum(['redis', 'file', 's3']).default('redis').describe('Where content above the threshold goes.'),
     threshold: size().prefault('256KiB').describe('Up to it, content lies beside its task in Redis.'),
     directory: z
       .string()
@@ -15,6 +16,10 @@ export const contentSchema = z
       .default(null)
       .describe('The folder of the file store. Left out: `content` in the data directory.')
       .meta({ type: 'folder' }),
+    s3: s3Schema
+      .nullable()
+      .default(null)
+      .describe('The bucket of the store `s3`. Kept while another store is chosen, it serves what still lies there.'),
     minFree: size().prefault('256MiB').describe('With less free on the disk, new mail gets 452 4.3.1.'),
   })
   .transform(({ threshold, minFree, ...rest }) => ({ ...rest, thresholdBytes: threshold, minFreeBytes: minFree }))

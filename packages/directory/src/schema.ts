@@ -36,7 +36,10 @@ export const configSchema = z
       example:
         'redis:\n  url: redis://127.0.0.1:6379\n  passwordFile: /run/secrets/redis\n  lanes: 1\n  requireDurable: true\n  fullAt: 80%\n',
     }),
-    content: contentSchema.prefault({}).describe('Where the bytes of messages lie.'),
+    content: contentSchema.prefault({}).describe('Where the bytes of messages lie.').meta({
+      example:
+        'content:\n  store: s3\n  threshold: 256KiB\n  s3:\n    endpoint: https://minio.example.org:9000\n    bucket: sluice-content\n    prefix: gateway-1/\n    accessKeyFile: /run/secrets/s3-access-key\n    secretKeyFile: /run/secrets/s3-secret-key\n',
+    }),
     listeners: z.array(listenerSchema).default([]).describe('Where mail comes in by SMTP.').meta({
       example:
         'listeners:\n  - name: smtp\n    listen: 25\n    tls: { certFile: /etc/sluice/tls.crt, keyFile: /etc/sluice/tls.key }\n  - name: submission\n    listen: 587\n    tls: { certFile: /etc/sluice/tls.crt, keyFile: /etc/sluice/tls.key }\n    auth: required\n',

@@ -10,4 +10,5 @@ export { type Program, runProgram, startProgram, waitForPort } from './program.t
 export { startRedis, type TestRedis } from './redis.ts'
 export { startRedisCluster, type TestRedisCluster } from './redis-cluster.ts'
 export { startRedisSentinels, type TestRedisSentinels } from './redis-sentinels.ts'
+export { type S3Kind, startS3, type TestS3 } from './s3.ts'
 export { until } from './until.ts'

@@ -10,7 +10,7 @@ export const declareMetrics = (registry: Metrics): void => {
   createConnectionMetrics(registry, () => 0)
   declareActions(registry)
   createAdmissionFigures(registry)
-  createContentFigures(registry, ['redis', 'file'])
+  createContentFigures(registry, ['redis', 'file', 's3'])
   createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
   declareRedis(registry, () => Promise.resolve())

@@ -48,7 +48,7 @@ export const declareStorage = (registry: Metrics, roomBytes: () => number): void
 export const declareMetrics = (registry: Metrics): void => {
   createFigures(registry)
   createAdmissionFigures(registry)
-  createContentFigures(registry, ['redis', 'file'])
+  createContentFigures(registry, ['redis', 'file', 's3'])
   declareCertificates(registry, [])
   declareStorage(registry, () => 0)
   createTracingFigures(registry)

@@ -42,7 +42,7 @@ export const declareMetrics = (registry: Metrics): void => {
   declareFigures(registry, () => Promise.resolve(null))
   declareScaling(registry, () => Promise.resolve({ sessions: 0 }))
   createAdmissionFigures(registry)
-  createContentFigures(registry, ['redis', 'file'])
+  createContentFigures(registry, ['redis', 'file', 's3'])
   createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
   declareRedis(registry, () => Promise.resolve())

@@ -71,9 +71,7 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     redis: command,
     lanePrefix,
     lanes,
-    store: config.content.store,
-    thresholdBytes: config.content.thresholdBytes,
-    directory: config.content.directory,
+    ...config.content,
     told: createContentFigures(registry, [config.content.store]),
   })
   const directory = createLiveDirectory(live)

@@ -31,8 +31,7 @@ async function* contentOf({ redis, config }: OpenSpool, id: string, stored: Stor
     yield bytes
     return
   }
-  const { store, thresholdBytes, directory } = config.content
-  yield* createContentStore({ redis, lanePrefix, lanes, store, thresholdBytes, directory }).read(id, ref, sizeBytes)
+  yield* createContentStore({ redis, lanePrefix, lanes, ...config.content }).read(id, ref, sizeBytes)
 }
 
 /** The bytes as they are, in the pace of the reader; the header alone, with the empty line behind it, where asked. */

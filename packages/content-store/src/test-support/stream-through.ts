@@ -1,21 +1,22 @@
 /**
  * A process of its own for the tests that need one: writes a content of the given size, reads it back, and prints as JSON what
  * happened and how far its resident memory grew beyond what it was at the start.
- * Arguments: kind, Redis port, directory, size in bytes.
+ * Arguments: kind, Redis port, directory, size in bytes, and for S3 its options as JSON.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createContentStore } from '../store.ts'
 
-const [kind, port, directory, size] = process.argv.slice(2)
+const [kind, port, directory, size, s3] = process.argv.slice(2)
 const redis = new Redis(Number(port), '127.0.0.1')
 const store = createContentStore({
   redis,
   lanePrefix: () => 'sluice{00}',
   lanes: 1,
-  store: kind === 'file' ? 'file' : 'redis',
+  store: kind === 'file' || kind === 's3' ? kind : 'redis',
   thresholdBytes: 262_144,
   directory: directory ?? '',
+  s3: s3 === undefined ? null : JSON.parse(s3),
 })
 await redis.ping()
 /** Written again and again: what grows is the store's, not the test's. */
