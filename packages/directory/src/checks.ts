@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { SPOOL_NAMES } from '@sluice/contracts'
 import {
   type Address,
+  byPlace,
   createNetworks,
   formatAddress,
   formatPath,
@@ -256,9 +257,7 @@ export const checkConfig = async (config: WrittenConfig, document: YamlDocument,
     ...(await unreadable(config, context.baseDir)),
     ...(await certificateFindings(config, context.baseDir)),
   ]
-  return findings
-    .map(({ path, message }) => ({ file: document.file, line: document.lineOf(path), key: formatPath(path), message }))
-    .toSorted((a, b) => a.line - b.line)
+  return findings.map(({ path, message }) => ({ ...document.placeOf(path), key: formatPath(path), message })).toSorted(byPlace)
 }
 
 /** A large part of the Internet: more than one of 256 IPv4 addresses, or IPv6 beyond private networks. R-relay */

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { hostname as machineName } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { type Address, ConfigError } from '@sluice/runtime'
 import type { ReplyRuleText } from '@sluice/smtp'
 import type { Policy } from './policies.ts'
@@ -64,6 +64,8 @@ export type Config = Omit<WrittenConfig, Resolved> & {
   mailbox: { listen: Address; directory: string }
   /** What is allowed but probably not meant, in words. */
   warnings: string[]
+  /** Files that were read besides: secrets. Absolute. */
+  files: string[]
 }
 
 export type ReadSecret = (path: string) => Promise<string>
@@ -161,7 +163,12 @@ export const resolveConfig = async (
   written: WrittenConfig,
   options: { baseDir: string; dataDir: string; warnings: string[]; secret: ReadSecret; shippedRules: WrittenReplyRule[] },
 ): Promise<Config> => {
-  const { baseDir, dataDir, secret } = options
+  const { baseDir, dataDir } = options
+  const files = new Set<string>()
+  const secret: ReadSecret = (path) => {
+    files.add(resolve(baseDir, path))
+    return options.secret(path)
+  }
   const schedules = schedulesOf(written)
   const schedule = schedules[written.schedule] ?? classic
   const { redis, content, mailbox } = written
@@ -170,7 +177,7 @@ export const resolveConfig = async (
     ...listener,
     tls: listener.tls && { certFile: resolve(baseDir, listener.tls.certFile), keyFile: resolve(baseDir, listener.tls.keyFile) },
   }))
-  return {
+  const config: Omit<Config, 'files'> = {
     ...written,
     hostname: written.hostname ?? machineName(),
     listeners,
@@ -206,7 +213,5 @@ export const resolveConfig = async (
     mailbox: { listen: mailbox.listen, directory: resolve(dataDir, mailbox.directory ?? 'mail') },
     warnings: options.warnings,
   }
+  return { ...config, files: [...files].sort() }
 }
-
-/** The folder against which the files named in a config are found. */
-export const baseDirOf = (file: string | null): string => (file === null ? process.cwd() : dirname(resolve(file)))

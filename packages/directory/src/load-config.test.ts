@@ -1,4 +1,5 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ConfigError, type Problem } from '@sluice/runtime'
@@ -255,5 +256,44 @@ describe('the configs we ship', () => {
       ['mx', 'internet'],
     ])
     expect(config.resolver.servers).toEqual([])
+  })
+})
+
+describe('a folder of files', () => {
+  const inFolder = async (files: Record<string, string>) => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-folder-'))
+    try {
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+      return await loadConfig(folder, {})
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+
+  it('is one config: lists in the order of the names, so that later policies win', async () => {
+    const config = await inFolder({
+      '20-policies.yml': 'policies: [{ connections: 2 }]\n',
+      '10-base.yaml': `hostname: mx.sluice.test\n${ROUTE}policies: [{ connections: 1 }]\naccounts: [{ address: a@own.test, passwordFile: secret }]\n`,
+      '30-domains.yaml': 'domains: [{ name: own.test, route: local }]\n',
+      '.hidden.yaml': 'routes: [',
+      secret: 'sesame\n',
+    })
+    expect(config.policies.map(({ connections }) => connections)).toEqual([1, 2])
+    expect(config.accounts[0]?.password).toBe('sesame')
+    expect(config.domains.map(({ name }) => name)).toEqual(['own.test'])
+  })
+
+  it('names the file of each problem, in the order of the files', async () => {
+    const problems = await inFolder({
+      'b.yaml': '\nrotes: []\n',
+      'a.yaml': `${ROUTE}domains:\n  - { name: own.test, route: nowhere }\nlimits: { size: 5x }\n`,
+    }).catch((error: ConfigError) => error.problems)
+    if (!Array.isArray(problems)) throw new Error('expected problems')
+    expect(problems.map(({ file, line, key }) => [file.split('/').at(-1), line, key])).toEqual([
+      ['a.yaml', 4, 'limits.size'],
+      ['b.yaml', 2, 'rotes'],
+    ])
+    const empty = await inFolder({ 'readme.txt': '' }).catch((error: ConfigError) => error.message)
+    expect(empty).toMatch(/expected a folder with \*\.yaml files/)
   })
 })

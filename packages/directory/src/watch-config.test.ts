@@ -146,6 +146,54 @@ describe('a watched config', () => {
     await vi.waitFor(() => expect(hostNow()).toBe('two.test'), WAIT)
   })
 
+  it('of several files in a folder is followed by all of them, those that come and go, too', async () => {
+    const { folder, hostNow, live, lines } = await watched('', async (volume) => {
+      await mkdir(join(volume, '..2026_01'))
+      await writeFile(join(volume, '..2026_01', '10-base.yaml'), BASE)
+      await writeFile(join(volume, '..2026_01', '20-routes.yaml'), routed('one.test').replace(BASE, ''))
+      await writeFile(join(volume, '..2026_01', 'notes.txt'), 'routes: [')
+      await symlink('..2026_01', join(volume, '..data'))
+      for (const name of ['10-base.yaml', '20-routes.yaml', '30-policies.yaml'])
+        await symlink(join('..data', name), join(volume, name)).catch(() => {})
+      await rm(join(volume, '30-policies.yaml'))
+      return volume
+    })
+    expect(hostNow()).toBe('one.test')
+    await mkdir(join(folder, '..2026_02'))
+    await writeFile(join(folder, '..2026_02', '10-base.yaml'), BASE)
+    await writeFile(join(folder, '..2026_02', '20-routes.yaml'), routed('two.test').replace(BASE, ''))
+    await writeFile(join(folder, '..2026_02', '30-policies.yaml'), 'policies: [{ connections: 3 }]\n')
+    await symlink(join('..data', '30-policies.yaml'), join(folder, '30-policies.yaml'))
+    await symlink('..2026_02', join(folder, '..data_tmp'))
+    await rename(join(folder, '..data_tmp'), join(folder, '..data'))
+    await vi.waitFor(() => expect([hostNow(), live.config.policies.length]).toEqual(['two.test', 1]), WAIT)
+    await rm(join(folder, '30-policies.yaml'))
+    await vi.waitFor(() => expect(live.config.policies).toEqual([]), WAIT)
+    await writeFile(join(folder, '40-more.yaml'), 'hostname: other.test\n')
+    await vi.waitFor(() => expect(lines.at(-1)?.fields.problems).toMatch(/40-more\.yaml:1: hostname: expected in one file/), WAIT)
+    expect(hostNow()).toBe('two.test')
+  })
+
+  it('reads a secret again when its file has changed, and takes a config whose secret came late', async () => {
+    const secured = (name: string): string =>
+      `${BASE}domains: [{ name: own.test, route: local }]\naccounts: [{ address: anna@own.test, passwordFile: ${name} }]\n`
+    const { file, folder, live, lines } = await watched('', async (at) => {
+      await writeFile(join(at, 'first'), 'one\n')
+      await writeFile(join(at, 'sluice.yaml'), secured('first'))
+      return join(at, 'sluice.yaml')
+    })
+    const password = () => live.config.accounts[0]?.password
+    expect(password()).toBe('one')
+    await writeFile(join(folder, 'first'), 'two\n')
+    await vi.waitFor(() => expect(password()).toBe('two'), WAIT)
+    await writeFile(file, secured('second'))
+    await vi.waitFor(() => expect(lines.at(-1)?.fields.problems).toMatch(/expected a file that can be read/), WAIT)
+    const told = lines.length
+    await writeFile(join(folder, 'second'), 'three\n')
+    await vi.waitFor(() => expect(password()).toBe('three'), WAIT)
+    expect(lines.slice(told).map(({ level }) => level)).toEqual(['info'])
+  })
+
   it('warns of what the new one brings, once', async () => {
     const { file, lines } = await watched(routed('one.test'))
     await writeFile(file, routed('one.test', 'trustedNetworks: ["0.0.0.0/0"]\n'))

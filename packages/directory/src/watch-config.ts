@@ -1,18 +1,18 @@
 /**
- * A config that follows its file. The content is looked at every two seconds, by its path each time, so that a replaced file, an
- * edited one and the swapped symlinks of a Kubernetes ConfigMap are all seen; it is taken once it has stayed the same for a moment, so
- * that a file that is being written is not read by halves.
+ * A config that follows its file, or the files of its folder. The content is looked at every two seconds, by its path each time, so
+ * that a replaced file, an edited one and the swapped symlinks of a Kubernetes ConfigMap are all seen; it is taken once it has stayed
+ * the same for a moment, so that a file that is being written is not read by halves.
  *
  * - What cannot be used (unreadable, empty, wrong) is told once, in words with file and line; the last good config stays in force.
  * - The keys of LIVE_KEYS apply at once. Others need a restart; that they changed is told once.
- * - Files that the config names (passwords, certificates) are read again when the config's own content changes.
+ * - Secrets that the config names are followed in the same way; certificates by those who use them.
+ * - What could not be used is tried again by itself, as a file that it names may come later: Kubernetes mounts each volume by itself.
  */
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, formatProblems, type Log } from '@sluice/runtime'
 import type { Config } from './config.ts'
+import { digestOf, refuseEmpty } from './config-files.ts'
 
 export const LIVE_KEYS = [
   'accounts',
@@ -33,6 +33,8 @@ export const LIVE_KEYS = [
 const EVERY_MS = 2000
 /** So long the content must stay the same. */
 const SETTLES_IN_MS = 300
+/** Looks between two tries of a config that could not be used. */
+const RETRIED_EVERY = 5
 
 export type ConfigSource = { file: string; load: () => Promise<Config> }
 
@@ -53,30 +55,12 @@ export type WatchOptions = {
   everyMs?: number
 }
 
-const UNREADABLE = 'unreadable'
-
-const digestOf = async (file: string): Promise<string> => {
-  try {
-    return createHash('sha256')
-      .update(await readFile(file))
-      .digest('hex')
-  } catch {
-    return UNREADABLE
-  }
-}
-
-/** An editor may leave nothing for a moment, and nothing is a config, too: one without routes. */
-const refuseEmpty = async (file: string): Promise<void> => {
-  if ((await readFile(file, 'utf8').catch(() => 'unreadable')).trim() !== '') return
-  throw new ConfigError('config-invalid', [{ file, line: 1, key: '', message: 'expected a config; the file is empty' }])
-}
-
 const isSection = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The keys that differ and do not apply live, those of sections as `limits.sizeBytes`. */
 const needRestart = (running: Config, next: Config): string[] => {
-  const ignored = new Set<string>([...LIVE_KEYS, 'warnings'])
+  const ignored = new Set<string>([...LIVE_KEYS, 'warnings', 'files'])
   const differing = (a: Record<string, unknown>, b: Record<string, unknown>): string[] =>
     [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((key) => !isDeepStrictEqual(a[key], b[key]))
   return differing(running, next)
@@ -124,27 +108,41 @@ export const watchConfig = ({ config: running, source, log, everyMs = EVERY_MS }
     log.info('the config has changed and applies now', { keys: changed.join(', ') })
   }
 
-  const take = async ({ file, load }: ConfigSource): Promise<void> => {
+  /** Secrets that are followed, too. */
+  let { files } = running
+  /** What was said last of a config that cannot be used. */
+  let told = ''
+
+  /** @returns whether it can be used */
+  const take = async ({ file, load }: ConfigSource): Promise<boolean> => {
     try {
       await refuseEmpty(file)
-      apply(await load())
+      const next = await load()
+      files = next.files
+      apply(next)
+      return true
     } catch (error) {
+      const said = error instanceof ConfigError ? formatProblems(error.problems) : String(error)
       const stays = 'the changed config cannot be used; the last good one stays in force'
-      log.error(stays, error instanceof ConfigError ? { problems: formatProblems(error.problems) } : { error })
+      if (said !== told) log.error(stays, error instanceof ConfigError ? { problems: said } : { error })
+      told = said
+      return false
     }
   }
 
   const watch = async (from: ConfigSource): Promise<void> => {
     let taken = ''
+    let failedLooks = 0
     while (!signal.aborted) {
-      const digest = await digestOf(from.file)
+      const digest = await digestOf(from.file, files)
       if (digest !== taken) {
         await pause(SETTLES_IN_MS)
-        if (!signal.aborted && digest === (await digestOf(from.file))) {
+        if (!signal.aborted && digest === (await digestOf(from.file, files))) {
           taken = digest
-          await take(from)
+          told = ''
+          failedLooks = (await take(from)) ? 0 : 1
         }
-      }
+      } else if (failedLooks > 0 && failedLooks++ % RETRIED_EVERY === 0 && (await take(from))) failedLooks = 0
       await pause(everyMs)
     }
   }

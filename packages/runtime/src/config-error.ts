@@ -21,6 +21,10 @@ export class ConfigError extends Error {
   }
 }
 
+/** In the order of the files and their lines. */
+export const byPlace = (a: Problem, b: Problem): number =>
+  a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1
+
 /** One line per problem, `file:line: key: message`, as editors and people read it. */
 export const formatProblems = (problems: Problem[]): string =>
   problems

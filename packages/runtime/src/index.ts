@@ -1,6 +1,6 @@
 export { pairProblems, parseCertificate } from './certificate-pair.ts'
 export { type Clock, createClock } from './clock.ts'
-export { ConfigError, formatPath, formatProblems, type Problem } from './config-error.ts'
+export { byPlace, ConfigError, formatPath, formatProblems, type Problem } from './config-error.ts'
 export { type DurabilityOptions, type DurabilityWatch, watchDurability } from './durability.ts'
 export { type HealthServer, startHealthServer } from './health.ts'
 export { createLogger, type Fields, formatForPeople, type Log, type LogLevel, type TraceIds } from './log.ts'
@@ -34,3 +34,4 @@ export {
 } from './units.ts'
 export { validate } from './validate.ts'
 export { loadYaml, type YamlDocument } from './yaml.ts'
+export { mergeYaml } from './yaml-folder.ts'

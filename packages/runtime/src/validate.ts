@@ -1,6 +1,6 @@
 /** A zod schema's findings as problems with file, line, key and what was expected. */
 import type { core, z } from 'zod'
-import { ConfigError, formatPath, type Problem } from './config-error.ts'
+import { byPlace, ConfigError, formatPath, type Problem } from './config-error.ts'
 import type { YamlDocument } from './yaml.ts'
 
 const NAMES: Record<string, string> = {
@@ -64,15 +64,11 @@ export const validate = <Schema extends z.ZodType>(schema: Schema, document: Yam
   if (result.success) return result.data
   const problems = result.error.issues.flatMap(flatten).flatMap((issue): Problem[] => {
     const at = (path: readonly PropertyKey[], atKey: boolean): Problem => ({
-      file: document.file,
-      line: document.lineOf(path, atKey),
+      ...document.placeOf(path, atKey),
       key: formatPath(path),
       message: issue.message,
     })
     return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => at([...issue.path, key], true)) : [at(issue.path, false)]
   })
-  throw new ConfigError(
-    'config-invalid',
-    problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
-  )
+  throw new ConfigError('config-invalid', problems.toSorted(byPlace))
 }

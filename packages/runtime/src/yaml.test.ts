@@ -57,10 +57,10 @@ describe('lines', () => {
   })
 
   it('a value, a key, and the nearest place for what is absent', () => {
-    const { lineOf } = loadYaml('a:\n  b:\n    - x\n    - y: 1\n', 'c.yaml', {})
-    expect(lineOf(['a', 'b', 1, 'y'])).toBe(4)
-    expect(lineOf(['a', 'b'], true)).toBe(2)
-    expect(lineOf(['a', 'b', 1, 'absent'])).toBe(4)
-    expect(lineOf(['absent'])).toBe(1)
+    const { placeOf } = loadYaml('a:\n  b:\n    - x\n    - y: 1\n', 'c.yaml', {})
+    expect(placeOf(['a', 'b', 1, 'y'])).toEqual({ file: 'c.yaml', line: 4 })
+    expect(placeOf(['a', 'b'], true).line).toBe(2)
+    expect(placeOf(['a', 'b', 1, 'absent']).line).toBe(4)
+    expect(placeOf(['absent']).line).toBe(1)
   })
 })

@@ -6,12 +6,17 @@
 import { isMap, isScalar, LineCounter, type Node, parseDocument, Scalar, visit } from 'yaml'
 import { ConfigError, type Problem } from './config-error.ts'
 
-export type YamlDocument = {
+export type Place = {
   file: string
+  /** 1-based. */
+  line: number
+}
+
+export type YamlDocument = {
   /** Plain data; null for an empty file. */
   data: unknown
-  /** The 1-based line of the value, of its key with `atKey`, or of the nearest place above it that exists. */
-  lineOf: (path: readonly PropertyKey[], atKey?: boolean) => number
+  /** Where the value stands, or its key with `atKey`, or the nearest place above it that exists. */
+  placeOf: (path: readonly PropertyKey[], atKey?: boolean) => Place
 }
 
 const VARIABLE = /\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g
@@ -74,7 +79,8 @@ export const loadYaml = (text: string, fileName: string, env: NodeJS.ProcessEnv)
     const node = nodeAt(document.contents, path)
     return node?.range ? lineAt(node.range[0]) : path.length === 0 ? 1 : lineOf(path.slice(0, -1))
   }
-  return { file: fileName, data: document.toJS() ?? null, lineOf }
+  const placeOf = (path: readonly PropertyKey[], atKey = false): Place => ({ file: fileName, line: lineOf(path, atKey) })
+  return { data: document.toJS() ?? null, placeOf }
 }
 
 const nodeAt = (root: Node | null, path: readonly PropertyKey[]): Node | null => {
