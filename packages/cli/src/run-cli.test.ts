@@ -1,16 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { COMMANDS } from './commands.ts'
 import { runCli } from './run-cli.ts'
 
-const sluice = async (...argv: string[]): Promise<{ code: number; out: string; err: string }> => {
+type Said = { code: number; out: string; err: string }
+
+const sluiceWith = async (env: NodeJS.ProcessEnv, ...argv: string[]): Promise<Said> => {
   const out: string[] = []
   const err: string[] = []
-  const code = await runCli(argv, { out: (text) => void out.push(text), err: (text) => void err.push(text), env: {} })
+  const code = await runCli(argv, { out: (text) => void out.push(text), err: (text) => void err.push(text), env })
   return { code, out: out.join(''), err: err.join('') }
 }
+const sluice = (...argv: string[]): Promise<Said> => sluiceWith({}, ...argv)
 
 let folder: string
 beforeAll(async () => {
@@ -27,6 +30,18 @@ describe('the command line', () => {
       const help = await sluice(...name.split(' '), '--help')
       expect(help).toMatchObject({ code: 0, out: expect.stringContaining(`Usage: sluice ${name}`), err: '' })
     }
+  })
+
+  it('in a container checks and explains the config of its service without being told where it is', async () => {
+    const place = join(folder, 'config')
+    await mkdir(place)
+    await writeFile(join(place, '10-base.yaml'), 'hostname: mx.sluice.test\nlisteners: [{ name: smtp, listen: 2525 }]\n')
+    await writeFile(join(place, '20-routes.yaml'), 'routes: [{ name: out, match: ["*"], type: smtp, hosts: ["h:25"] }]\n')
+    const env = { SLUICE_CONFIG: place }
+    expect(await sluiceWith(env, 'config', 'check')).toEqual({ code: 0, out: `${place} is right\n`, err: '' })
+    expect((await sluiceWith(env, 'config', 'explain', 'example.org')).out).toContain('out, type smtp')
+    const { code, err } = await sluice('config', 'check')
+    expect([code, err]).toEqual([2, expect.stringContaining('expected one file')])
   })
 
   it('prints its version', async () => {

@@ -1,4 +1,4 @@
-/** A connection to the spool for one command: where it is comes from --config, --data or --redis. */
+/** A connection to the spool for one command: where it is comes from --config, --data or --redis, or from the environment of a container. */
 import { type Config, createDirectory, type Directory, loadConfig } from '@sluice/directory'
 import { connectRedis, type Log, type RedisConfig, redisPlace } from '@sluice/runtime'
 import {
@@ -26,8 +26,8 @@ export const SPOOL_OPTIONS = {
   json: { type: 'boolean' },
 } as const
 
-export const SPOOL_HELP = `  --config FILE   the gateway's config; the built-in one without it
-  --data DIR      its data folder; .sluice in the checkout without it
+export const SPOOL_HELP = `  --config FILE   the gateway's config, or a folder of files; without it $SLUICE_CONFIG, else the built-in one
+  --data DIR      its data folder; without it $SLUICE_DATA, else .sluice in the checkout
   --redis URL     the spool's Redis, instead of the config's
   --json          for programs`
 
@@ -73,8 +73,8 @@ const awaitReady = (redis: ReturnType<typeof connectRedis>, where: RedisConfig):
 
 /** @throws when Redis does not answer within 5 s */
 export const withSpool = async <T>(options: SpoolOptions, io: Io, use: (spool: OpenSpool) => Promise<T>): Promise<T> => {
-  const folder = dataFolder(options.data)
-  const config = await loadConfig(options.config ?? null, io.env, { dataDir: folder.path })
+  const folder = dataFolder(options.data ?? io.env.SLUICE_DATA)
+  const config = await loadConfig(options.config ?? io.env.SLUICE_CONFIG ?? null, io.env, { dataDir: folder.path })
   const where = await whereIs(options, config, folder)
   const redis = connectRedis(where, { role: 'command', name: 'cli', log: quiet })
   try {

@@ -135,7 +135,9 @@ const INTRO = `# The configuration
 
 <!-- Made from the schema by packages/directory/src/generate-reference.ts; edit the texts there. -->
 
-One YAML file holds everything: \`bin/sluice up --config FILE\`. Every key has its place here; an unknown one is an error, and
+One YAML file holds everything: \`bin/sluice up --config FILE\`. It may also be a folder: its \`*.yaml\` and \`*.yml\` (hidden ones and
+subfolders left out) are one config together, in the order of their names. Lists at the top (\`routes\`, \`policies\`, \`domains\`) follow one
+another, sections are joined, and a value that stands in two files is an error. Every key has its place here; an unknown one is an error, and
 an error names file, line, key and what was expected. \`bin/sluice config check FILE\` looks without starting anything.
 The files in [examples](../examples) are whole configs to begin with.
 

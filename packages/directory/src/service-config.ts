@@ -1,6 +1,6 @@
 /**
- * The config of a service that runs in a process of its own. Its environment says where things are: SLUICE_CONFIG the file (the
- * built-in config without it), SLUICE_DATA the data folder, and, when `sluice up` runs the Redis, SLUICE_REDIS_URL and
+ * The config of a service that runs in a process of its own. Its environment says where things are: SLUICE_CONFIG the file or
+ * folder (the built-in config without it), SLUICE_DATA the data folder, and, when `sluice up` runs the Redis, SLUICE_REDIS_URL and
  * SLUICE_REDIS_PASSWORD_FILE.
  */
 import { readFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** `sluice config check FILE`: is this config right? */
+/** `sluice config check [FILE]`: is this config right? */
 import { parseArgs } from 'node:util'
 import { type Config, createDirectory, loadConfig } from '@sluice/directory'
 import { ConfigError, formatProblems } from '@sluice/runtime'
@@ -48,9 +48,10 @@ const plainly = (values: object): string =>
 export const configCheck: Command = {
   name: 'config check',
   summary: 'is this config right?',
-  help: `Usage: sluice config check FILE [--show] [--json]
+  help: `Usage: sluice config check [FILE] [--show] [--json]
 
-Reads a config as \`sluice up\` would and prints every problem as FILE:LINE: KEY: what was expected.
+Reads a config, a file or a folder of files, as \`sluice up\` would, and prints every problem as FILE:LINE: KEY: what was
+expected. Without FILE it is that of $SLUICE_CONFIG, as services in containers have it.
 Values \${NAME} come from the environment. Secrets are read, and never printed.
 
   --show    print also what came of it: routes with what binds them, classes, policies, reply rules in the order in which they
@@ -65,7 +66,7 @@ Exit codes: 0 right; 2 problems.
       allowPositionals: true,
       options: { json: { type: 'boolean' }, show: { type: 'boolean' } },
     })
-    const [file] = positionals
+    const file = positionals[0] ?? io.env.SLUICE_CONFIG
     if (file === undefined || positionals.length > 1) throw new UsageError('expected one file')
     const print = (ok: boolean, problems: object[], warnings: string[], text: string): void =>
       values.json ? io.out(`${JSON.stringify({ ok, problems, warnings })}\n`) : ok ? io.out(text) : io.err(text)

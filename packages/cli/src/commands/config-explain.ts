@@ -11,7 +11,7 @@ const HELP = `Usage: sluice config explain DESTINATION [options]
 Says what binds the mail to a destination: its route and class, the policies that apply, and what comes of all of them. A
 destination is a mail address, a domain, a route's name or a name from \`sluice queue\`, with its class: example.org/bulk.
 
-  --config FILE   the gateway's config; the built-in one without it
+  --config FILE   the gateway's config, or a folder of files; without it $SLUICE_CONFIG, else the built-in one
   --site HOST     the site's name or one of its hosts (an MX); may be given several times. For MX routes, policies that ask
                   for a site apply only with it: this command asks no DNS
   --json          for programs
@@ -74,7 +74,7 @@ export const configExplain: Command = {
     })
     const [typed] = positionals
     if (typed === undefined || positionals.length > 1) throw new UsageError('expected one destination')
-    const directory = createDirectory(await loadConfig(values.config ?? null, io.env))
+    const directory = createDirectory(await loadConfig(values.config ?? io.env.SLUICE_CONFIG ?? null, io.env))
     const hosts = (values.site ?? []).map((host) => host.toLowerCase())
     const site = hosts[0] === undefined ? null : { name: hosts.join(','), hosts }
     return tell(directory, typed, site, values.json === true, io) ? EXIT.ok : EXIT.notFound
