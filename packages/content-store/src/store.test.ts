@@ -7,7 +7,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ContentStore } from './content.ts'
 import { createContentStore } from './store.ts'
-import { emptyBucket, namesIn, s3OptionsFor } from './test-support/s3-options.ts'
+import { s3OptionsFor } from './test-support/s3-options.ts'
 
 const HOUR = 3_600_000
 const lanePrefix = (lane: number): string => `sluice{${String(lane).padStart(2, '0')}}`
@@ -26,7 +26,7 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   await redis.client.flushall()
-  await emptyBucket(s3)
+  await s3.empty()
   directory = await mkdtemp(join(tmpdir(), 'sluice-content-'))
   clock = Date.now()
   return () => rm(directory, { recursive: true, force: true })
@@ -133,7 +133,7 @@ describe.each(['redis', 'file', 's3'] as const)('content store %s', (kind) => {
     expect(keys.filter((key) => !key.includes('NEEDED') && !key.endsWith(':contents'))).toEqual([])
     if (kind === 'redis') expect(keys.length).toBeGreaterThan(0)
     if (kind === 'file') expect(await readdir(join(directory, 'ED'))).toHaveLength(1)
-    if (kind === 's3') expect(await namesIn(s3)).toEqual(['ED/NEEDED.1'])
+    if (kind === 's3') expect(await s3.objects()).toEqual(['ED/NEEDED.1'])
   })
 
   it('reads and removes what was stored while the other kind was configured', async () => {

@@ -10,8 +10,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './port.ts'
 import { type Program, startProgram, waitForPort } from './program.ts'
+import { lookInto, type TestBucket } from './s3-bucket.ts'
 
-export type TestS3 = {
+export type TestS3 = TestBucket & {
   endpoint: string
   bucket: string
   /** Files, each with one half of the key. */
@@ -83,6 +84,7 @@ export const startS3 = async (kind: S3Kind, leastPartBytes = 5 * 1_048_576): Pro
     throw fault
   })
   return {
+    ...lookInto(`${endpoint}/${BUCKET}`, KEY, KEY),
     endpoint,
     bucket: BUCKET,
     accessKeyFile,

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startS3, type TestS3 } from '@sluice/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Sink } from '../place.ts'
-import { emptyBucket, namesIn, putObject, s3OptionsFor, uploadsIn } from '../test-support/s3-options.ts'
+import { s3OptionsFor } from '../test-support/s3-options.ts'
 import type { S3Options } from './options.ts'
 import { openS3Place, type S3Tuning } from './place.ts'
 
@@ -45,7 +45,7 @@ describe.each(['s3rver', 'moto'] as const)('on %s', (kind) => {
     server = await startS3(kind)
   })
   afterAll(() => server.stop())
-  beforeEach(() => emptyBucket(server))
+  beforeEach(() => server.empty())
 
   it.each([1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, 12 * MIB])(
     'R-250: %i bytes are there once they are sealed, not before, and come back',
@@ -54,23 +54,21 @@ describe.each(['s3rver', 'moto'] as const)('on %s', (kind) => {
       const bytes = randomBytes(size)
       const sink = await place.open(ID, 3)
       await fill(sink, bytes)
-      if (size >= 5 * MIB) expect(await namesIn(server)).toEqual([])
+      if (size >= 5 * MIB) expect(await server.objects()).toEqual([])
       await sink.seal()
-      expect(await namesIn(server)).toEqual([KEY])
+      expect(await server.objects()).toEqual([KEY])
       expect(sha(await collect(place.pieces(ID, REF)))).toBe(sha(bytes))
       await place.remove(ID, REF)
-      expect(await namesIn(server)).toEqual([])
+      expect(await server.objects()).toEqual([])
     },
   )
 
   it('keeps to its prefix: others’ objects are neither named, swept nor removed', async () => {
-    for (const name of ['notes.txt', '00/notes.txt', 'mine/00/notes.txt', KEY, `other/${KEY}`]) await putObject(server, name)
+    for (const name of ['notes.txt', '00/notes.txt', 'mine/00/notes.txt', KEY, `other/${KEY}`]) await server.put(name)
     const place = await openPlace(server, { prefix: 'mine/' })
     await store(place, randomBytes(100))
     expect(await place.sweep(Date.now() + HOUR, never)).toBe(1)
-    expect((await namesIn(server)).toSorted()).toEqual(
-      [KEY, '00/notes.txt', 'mine/00/notes.txt', 'notes.txt', `other/${KEY}`].toSorted(),
-    )
+    expect(await server.objects()).toEqual([KEY, '00/notes.txt', 'mine/00/notes.txt', 'notes.txt', `other/${KEY}`].toSorted())
     await expect(place.open('../../etc/passwd', 0)).rejects.toThrow('no name of a content')
   })
 
@@ -92,37 +90,37 @@ describe('what is left behind', () => {
     server = await startS3('moto')
   })
   afterAll(() => server.stop())
-  beforeEach(() => emptyBucket(server))
+  beforeEach(() => server.empty())
 
   it('is swept page by page, but what is needed or young', async () => {
     const place = await openPlace(server, {}, { pageSize: 2 })
     for (let i = 0; i < 7; i++) await store(place, randomBytes(100), `01CONTENT0000${i}`)
     expect(await place.sweep(Date.now() - HOUR, never)).toBe(0)
     expect(await place.sweep(Date.now() + HOUR, async (id) => id.endsWith('5'))).toBe(6)
-    expect(await namesIn(server)).toEqual(['05/01CONTENT00005.3'])
+    expect(await server.objects()).toEqual(['05/01CONTENT00005.3'])
   })
 
   it('a content that is given up is aborted, while it is written and in the midst of a part', async () => {
     const place = await openPlace(server)
     const sink = await place.open(ID, 3)
     await sink.append(randomBytes(5 * MIB))
-    expect(await uploadsIn(server)).toEqual([KEY])
+    expect(await server.uploads()).toEqual([KEY])
     const writing = sink.append(randomBytes(5 * MIB))
     await sink.discard()
     await writing
-    expect(await uploadsIn(server)).toEqual([])
+    expect(await server.uploads()).toEqual([])
     await expect(sink.append(randomBytes(1))).rejects.toThrow('was discarded')
     await expect(sink.seal()).rejects.toThrow('was discarded')
-    expect(await namesIn(server)).toEqual([])
+    expect(await server.objects()).toEqual([])
   })
 
   it('an upload that a crash left is swept once its newest part is old', async () => {
     const place = await openPlace(server)
     await (await place.open(ID, 3)).append(randomBytes(5 * MIB))
     expect(await place.sweep(Date.now() - 1000, never)).toBe(0)
-    expect(await uploadsIn(server)).toEqual([KEY])
+    expect(await server.uploads()).toEqual([KEY])
     expect(await place.sweep(Date.now() + HOUR, never)).toBe(1)
-    expect(await uploadsIn(server)).toEqual([])
+    expect(await server.uploads()).toEqual([])
   })
 
   it('R-451: what the store has lost meanwhile is never sealed', async () => {
@@ -133,7 +131,7 @@ describe('what is left behind', () => {
     await expect(sink.append(randomBytes(5 * MIB))).rejects.toMatchObject({ code: 'unavailable' })
     await expect(sink.seal()).rejects.toMatchObject({ code: 'unavailable' })
     await sink.discard()
-    expect(await namesIn(server)).toEqual([])
+    expect(await server.objects()).toEqual([])
   })
 
   it('a content that is given up frees its place for another', async () => {
