@@ -44,6 +44,21 @@ http: { ports: { ingress: ${http}, spooler: 0, delivery-agent: 0, mailbox: 0 } }
     }
   })
 
+  it('is gone for good: an agent with nothing in hand ends at once, whatever its grace time', async () => {
+    const redis = await startRedis()
+    const sluice = await startSluice({ config: `${allTo(far)}\nredis: { url: "${redis.url}" }\nshutdownGrace: 5m\n` })
+    try {
+      const before = sluice.pidOf('delivery-agent')
+      await redis.kill()
+      sluice.kill('delivery-agent', 'SIGTERM')
+      await eventually('another agent', () => sluice.pidOf('delivery-agent') !== before, 30_000)
+    } finally {
+      await redis.start()
+      await sluice.stop()
+      await redis.stop()
+    }
+  })
+
   it('R-451: stands still in mid-flow for longer than anybody waits: nothing is lost, nothing delivered twice', async () => {
     const sluice = await startSluice({ config: allTo(far) })
     try {

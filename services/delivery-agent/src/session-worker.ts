@@ -3,6 +3,7 @@
  * runs, and gives a session whose agent died to another. Sessions are moved by the spool's script alone, so every run ends
  * with DelayedError, BullMQ's word for "moved already". A stalled session is never failed: its mail would be lost from sight.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { lanePrefix } from '@sluice/contracts'
 import { type Log, logWorkerError } from '@sluice/runtime'
 import { laneBackend } from '@sluice/spool'
@@ -13,6 +14,8 @@ import type { RunSession, SessionRun } from './session-runner.ts'
 
 export const LOCK_MS = 15_000
 const STALLED_EVERY_MS = 5_000
+/** For the goodbye of an idle worker to Redis, which may be gone for good. */
+const LET_GO_MS = 2_000
 
 const sessionSchema = z.object({ destination: z.string(), expire: z.boolean().optional(), errand: z.boolean().optional() })
 
@@ -34,17 +37,39 @@ export type SessionWorkerOptions = {
 }
 
 export type SessionWorkers = {
-  /** Takes no more; resolves when what runs has ended. */
+  /** Takes no more; resolves when what runs has ended. BullMQ waits for Redis before it lets go; with no session running we do not. */
   close: () => Promise<void>
+}
+
+/** How many sessions run, and the moment when none does. */
+const createInHand = () => {
+  let count = 0
+  let waiting: (() => void)[] = []
+  return {
+    begin: (): void => {
+      count += 1
+    },
+    end: (): void => {
+      count -= 1
+      if (count > 0) return
+      for (const resolve of waiting) resolve()
+      waiting = []
+    },
+    none: (): Promise<void> => (count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  }
 }
 
 export const startSessionWorkers = async (options: SessionWorkerOptions): Promise<SessionWorkers> => {
   const { redis, lanes, concurrency, runSession, log } = options
+  const inHand = createInHand()
   const process = (lane: number) => async (job: Job, token?: string) => {
+    inHand.begin()
     try {
       await runSession(runOf(lane, job, token ?? ''))
     } catch (error) {
       log.error('a session ended unexpectedly; another run will take it up', { session: job.id, error })
+    } finally {
+      inHand.end()
     }
     throw new DelayedError()
   }
@@ -67,5 +92,10 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
     return worker
   })
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
-  return { close: async () => void (await Promise.all(workers.map((worker) => worker.close()))) }
+  return {
+    close: async () => {
+      const closed = Promise.all(workers.map((worker) => worker.close()))
+      await Promise.race([closed, inHand.none().then(() => sleep(LET_GO_MS, undefined, { ref: false }))])
+    },
+  }
 }
