@@ -31,11 +31,12 @@ WORKDIR /app
 # Where the chart mounts things. The command line finds them, too: `kubectl exec POD -- sluice queue`.
 ENV NODE_ENV=production \
     SLUICE_CONFIG=/etc/sluice/config/sluice.yaml \
-    SLUICE_DATA=/data
+    SLUICE_DATA=/data \
+    MALLOC_ARENA_MAX=1
 USER 1000:1000
 STOPSIGNAL SIGTERM
-# No shell, and nothing written but to /data and /tmp where they are mounted. The flags are those of packages/runtime/src/node-flags.ts.
-ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=8", "/app/main.js"]
+# No shell, and nothing written but to /data and /tmp where they are mounted. The flags and MALLOC_ARENA_MAX are those of packages/runtime/src/node-flags.ts.
+ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=8", "--initial-old-space-size=96", "/app/main.js"]
 
 ARG SERVICE
 COPY --from=build /start/${SERVICE}.js /app/main.js

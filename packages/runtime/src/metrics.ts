@@ -9,11 +9,15 @@ import type { Readiness } from './readiness.ts'
 
 export type Metrics = Registry
 
+/** A look at the event loop wakes an idle service: prom-client's 10 ms would do so a hundred times a second. */
+const LAG_EVERY_MS = 100
+
 /** @param service stands as label `service` on every figure */
 export const createMetrics = (service: string, options: { processFigures?: boolean } = {}): Metrics => {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
-  if (options.processFigures !== false) collectDefaultMetrics({ register: registry, prefix: 'sluice_' })
+  if (options.processFigures !== false)
+    collectDefaultMetrics({ register: registry, prefix: 'sluice_', eventLoopMonitoringPrecision: LAG_EVERY_MS })
   return registry
 }
 

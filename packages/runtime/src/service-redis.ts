@@ -8,6 +8,8 @@ export type ServiceRedis = {
   write: Redis | Cluster
   command: Redis | Cluster
   blocking: Redis | Cluster
+  /** Opens one more, for what is published; use it for nothing else. */
+  listen: () => Redis | Cluster
   /** Whether the spool can be worked on now; `stopping` is the service's to say. */
   readiness: (stopping: boolean) => Readiness
   disconnect: () => void
@@ -18,16 +20,22 @@ export const connectService = (config: RedisConfig, service: string, log: Log): 
   const write = connectRedis(config, { role: 'write', name: `${service}-write`, log })
   const command = connectRedis(config, { role: 'command', name: service, log })
   const blocking = connectRedis(config, { role: 'worker', name: `${service}-worker`, log })
+  const all = [write, command, blocking]
   return {
     write,
     command,
     blocking,
+    listen: () => {
+      const listening = connectRedis(config, { role: 'worker', name: `${service}-listen`, log })
+      all.push(listening)
+      return listening
+    },
     readiness: (stopping) => {
       if (stopping) return { kind: 'away', reason: 'stopping' }
       return command.status === 'ready' ? { kind: 'ok' } : { kind: 'away', reason: `redis is ${command.status}` }
     },
     disconnect: () => {
-      for (const redis of [write, command, blocking]) redis.disconnect()
+      for (const redis of all) redis.disconnect()
     },
   }
 }

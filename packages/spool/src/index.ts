@@ -29,6 +29,7 @@ export { createSelection, type Query, type Selected, type Selection } from './se
 export {
   createSessionClient,
   type HandedTask,
+  nudgeChannel,
   type SessionClient,
   type SessionKey,
   type Settlement,

@@ -46,10 +46,27 @@ export type Turn =
   | { kind: 'recovered'; tasks: HandedTask[] }
   | { kind: 'wait'; ms: number }
   | { kind: 'sleep'; ms: number }
+  /** Nothing to take: more may come within this time; then the turn is `resume`. */
+  | { kind: 'linger'; ms: number }
 
 /** One run of a session: `run` counts how often it was taken, `token` is the lock of this time. */
 export type SessionKey = { lane: number; destination: string; id: string; token: string; run: number }
-export type TurnMode = 'start' | 'run' | 'expire' | 'close' | 'errand-start' | 'errand' | 'errand-close'
+export type TurnMode =
+  | 'start'
+  | 'run'
+  /** As `run`; with nothing to take, the agent of this name hears of what comes. */
+  | `linger ${string}`
+  /** After it has lingered. */
+  | `resume ${string}`
+  | `close ${string}`
+  | 'expire'
+  | 'close'
+  | 'errand-start'
+  | 'errand'
+  | 'errand-close'
+
+/** The channel on which an agent hears of lingering sessions for which something has come: their IDs. */
+export const nudgeChannel = (lane: number, agent: string): string => `${lanePrefix(lane)}:nudge:${agent}`
 
 export type SessionClient = {
   turn: (session: SessionKey, mode: TurnMode, settlements: Settlement[], site: SiteReport) => Promise<Turn>
@@ -131,6 +148,8 @@ const turnOf = (reply: unknown): Turn => {
       return { kind: 'wait', ms: Number(rest[0]) }
     case 4:
       return { kind: 'sleep', ms: Number(rest[0]) }
+    case 5:
+      return { kind: 'linger', ms: Number(rest[0]) }
     default:
       throw new Error(`the spool answered with state ${String(state)}`)
   }

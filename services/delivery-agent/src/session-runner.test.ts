@@ -52,6 +52,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0,
     openConversation: () => ({ deliver: () => Promise.reject(new Error('unused')), release: () => {} }),
     tasks: { attempt: handle('attempt'), recover: handle('recover'), expire: handle('expire') },
     execute: handle('execute'),
+    lingering: { begin: () => {}, end: () => {}, mayLinger: () => null, wait: () => Promise.resolve('start'), close: () => {} },
     releaseContent: (_destination, { id }) => {
       released.push(id)
       return Promise.resolve()

@@ -9,6 +9,7 @@ import type { SiteReport, Task } from '@sluice/contracts'
 import type { Log } from '@sluice/runtime'
 import type { HandedTask, SessionClient, SessionKey, Settlement, Turn, TurnMode } from '@sluice/spool'
 import type { Conversation } from './conversations.ts'
+import type { Lingering } from './lingering.ts'
 import type { ExecuteErrand } from './session-errands.ts'
 import type { AgentMetrics } from './session-metrics.ts'
 import type { Handled, TaskContext, TaskHandler } from './session-task.ts'
@@ -30,6 +31,7 @@ export type RunnerDependencies = {
   openConversation: (destination: string, route: ShapedRoute) => Conversation
   tasks: TaskHandler
   execute: ExecuteErrand
+  lingering: Lingering
   /** A destination is done with a content that lies in a store. */
   releaseContent: (destination: string, task: Task) => Promise<void>
   log: Log
@@ -59,11 +61,14 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   const { client, tasks, log, metrics } = deps
 
   /** Until Redis answers: an outcome is not given up. A repeated turn settles nothing twice, and finds a task whose reply was lost. */
-  const again: Partial<Record<TurnMode, TurnMode>> = { run: 'start', errand: 'errand-start' }
+  const again = (mode: TurnMode): TurnMode => {
+    if (mode === 'errand') return 'errand-start'
+    return mode === 'run' || mode.includes(' ') ? 'start' : mode
+  }
   const turn = async (run: SessionRun, mode: TurnMode, settlements: Settlement[], site: SiteReport): Promise<Turn> => {
     for (let pauseMs = FIRST_PAUSE_MS, tries = 0; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2), tries++) {
       try {
-        return await client.turn(run.key, tries > 0 ? (again[mode] ?? mode) : mode, settlements, tries > 0 ? NO_REPORT : site)
+        return await client.turn(run.key, tries > 0 ? again(mode) : mode, settlements, tries > 0 ? NO_REPORT : site)
       } catch (error) {
         if (tries === 0) log.warn('redis did not answer; the outcome is kept and tried again', { session: run.key.id, error })
         if (deps.signal.aborted) throw error
@@ -131,9 +136,11 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
   }
 
   const firstMode = (run: SessionRun): TurnMode => (run.errand ? 'errand-start' : run.expire ? 'expire' : 'start')
-  const nextMode = (run: SessionRun): TurnMode => {
+  const nextMode = (run: SessionRun, attempted: number): TurnMode => {
     if (deps.stopping()) return run.errand ? 'errand-close' : 'close'
-    return run.errand ? 'errand' : run.expire ? 'expire' : 'run'
+    if (run.errand || run.expire) return run.errand ? 'errand' : 'expire'
+    const agent = deps.lingering.mayLinger(run.key, attempted)
+    return agent === null ? 'run' : `linger ${agent}`
   }
 
   const settled = (run: SessionRun, handled: Handled[]): void => {
@@ -156,6 +163,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     let handled: Handled[] = []
     let site: SiteReport = NO_REPORT
     let mode = firstMode(run)
+    let attempted = 0
     for (;;) {
       const step: Turn = await turn(
         run,
@@ -178,7 +186,12 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
         case 'wait':
           await sleep(step.ms)
           break
+        case 'linger':
+          context.conversation.release()
+          mode = await deps.lingering.wait(run.key, step.ms)
+          continue
         case 'task':
+          attempted++
           await refresh()
           // The run that was about to end its content vanished with its session, and the repair gave it back.
           handled = [await (step.task.marked ? tasks.recover(step.task, context, 1) : handleOne(run, step.task, context))]
@@ -188,17 +201,19 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
           break
       }
       site = handled.at(-1)?.site ?? NO_REPORT
-      mode = nextMode(run)
+      mode = nextMode(run, attempted)
     }
   }
 
   return async (run: SessionRun): Promise<void> => {
     const context = await contextOf(run)
     metrics.sessionOpened()
+    deps.lingering.begin(run.key)
     try {
       await drain(run, context)
     } finally {
       metrics.sessionClosed()
+      deps.lingering.end(run.key)
       context.conversation.release()
     }
   }

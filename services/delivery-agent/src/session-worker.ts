@@ -27,6 +27,9 @@ const runOf = (lane: number, job: Job, token: string): SessionRun => {
   return { key, expire: expire === true && run === 1, errand: errand === true }
 }
 
+/** Sessions of one lane that an agent runs at once. */
+export const placesInLane = (sessions: number, lanes: number): number => Math.max(1, Math.ceil(sessions / lanes))
+
 export type SessionWorkerOptions = {
   /** Role `worker`. */
   redis: Redis | Cluster
@@ -80,7 +83,7 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
       {
         connection: redis,
         prefix: lanePrefix(lane),
-        concurrency: Math.max(1, Math.ceil(concurrency / lanes)),
+        concurrency: placesInLane(concurrency, lanes),
         lockDuration: LOCK_MS,
         stalledInterval: STALLED_EVERY_MS,
         maxStalledCount: Number.MAX_SAFE_INTEGER,

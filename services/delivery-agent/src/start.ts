@@ -1,4 +1,5 @@
 /** Puts the delivery-agent together: real connections, real clock. Wiring only. */
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
 import { lanePrefix, type Task } from '@sluice/contracts'
@@ -19,13 +20,14 @@ import { createAdmission, createContentRelease, createReroute, createSessionClie
 import { startTracing } from '@sluice/tracing'
 import { createApplyReplyRules } from './apply-reply-rules.ts'
 import { createConversations } from './conversations.ts'
+import { createLingering } from './lingering.ts'
 import { createTellSender } from './notices.ts'
 import { createErrands } from './session-errands.ts'
 import { createAgentMetrics } from './session-metrics.ts'
 import { createConclude } from './session-outcomes.ts'
 import { createSessionRunner } from './session-runner.ts'
 import { createTaskHandler } from './session-task.ts'
-import { startSessionWorkers } from './session-worker.ts'
+import { placesInLane, startSessionWorkers } from './session-worker.ts'
 import { createShapeRoute } from './shaped-route.ts'
 
 const SERVICE = 'delivery-agent'
@@ -85,6 +87,13 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
   const applyRules = createApplyReplyRules({ directory, log, metrics: registry, event: () => metrics.event('curb') })
   const conversations = createConversations({ config, resolver, log, metrics: registry, now, applyRules })
   const release = createContentRelease({ redis: command })
+  const lingering = createLingering({
+    subscriber: redis.listen(),
+    agent: randomUUID(),
+    lanes,
+    places: placesInLane(config.delivery.sessions, lanes),
+    log,
+  })
   const runSession = createSessionRunner({
     client: createSessionClient({
       redis: command,
@@ -106,6 +115,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
       metrics,
       now,
     }),
+    lingering,
     releaseContent: async (destination, task: Task) => {
       if (task.content.store === 'inline') return
       if (await release(task.content.lane, task.id, destination)) await contentStore.remove(task.id, task.content)
@@ -127,6 +137,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     close: async () => {
       live.stop()
       stopping.yes = true
+      lingering.close()
       const timer = setTimeout(() => abort.abort(), Math.max(0, config.shutdownGraceMs - HAND_BACK_MS))
       // BullMQ waits for Redis before it lets go; the grace time does not.
       await Promise.race([workers.close(), sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })])

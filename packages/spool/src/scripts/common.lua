@@ -13,6 +13,8 @@
                            (GCRA); more in limits.lua
     LANE:sessions:DEST     open sessions of a destination (set of session ids)
     LANE:permits:SITE      permits of a site (sorted set: session id, ms of opening or of the last run's start)
+    LANE:lingering:DEST    sessions without a task that wait a moment for more (list of "AGENT SESSION"); the agent hears of it on
+                           the channel LANE:nudge:AGENT. They hold no permit meanwhile
     LANE:wants:SITE        destinations that wait for a permit of a site (sorted set: tag, which orders them by share)
     LANE:site:SITE         a site's failures, pauses and curbs (limits.lua)
     LANE:clock:SITE        a site's rate and its classes' parts of it, and the order of who waits for permits (limits.lua)

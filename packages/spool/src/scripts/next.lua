@@ -6,7 +6,8 @@
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 destination  3 session id  4 its lock token and the number of its run: "TOKEN NUMBER"  5 now, ms
            6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
-             run, expire (hands out only what has outlived its schedule), close (settle, then close); errand-start, errand,
+             run, "linger AGENT" (as run; but with nothing to take the session stays for a moment, without its permit), "resume AGENT"
+             or "close AGENT" (the turn after that: takes a permit again, or closes), expire (hands out only what has outlived its schedule), close (settle, then close); errand-start, errand,
              errand-close: the same for a session that dials nobody, and hands out only what the postmaster marked
            7 ms that a session may wait with its connection open
            8 site report: '' ok failed curb   9 its reason; of a curb JSON: rule, reason, and pauseMs, connections, intervalUs,
@@ -27,6 +28,7 @@
                                             or when the reply that handed it out was lost
            {3, ms}                         not before: wait and call again
            {4, ms}                         not before: the session sleeps until then, its permit is free
+           {5, ms}                         nothing to take: come back with `resume` when LANE:nudge:AGENT names the session, or then
            (a run whose session went back to the queue unseen is settled all the same, and then told {-1})
   Guarantees: only tasks that are active under this session are settled, so repeating a call does no harm; a task is settled at
   most once; the attempt is counted before the task is handed out.
@@ -34,8 +36,12 @@
 local dest, session, now, mode = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[6]
 local token, run = string.match(ARGV[4], '^(.*) (%d+)$')
 local nearMs = tonumber(ARGV[7])
+local how, agent = string.match(mode, '^(%S+) (%S+)$')
+if how then mode = how == 'linger' and 'run' or how end
 -- A moment that lies further ahead is nobody's yet: rates may change.
 local MOST_AHEAD_MS = 60000
+-- How long a session stays that has nothing to take.
+local LINGER_MS, LINGERING_KEPT_MS = 1000, 5000
 -- Of a queue with marked tasks: how many one turn looks at, and takes.
 local MOST_LOOKS, MOST_ERRANDS, MOST_ERRAND_BYTES = 200, 20, 1048576
 local p = LANE .. ':' .. dest .. ':'
@@ -149,7 +155,20 @@ if mode == 'start' or mode == 'errand-start' then
   if #found > 1 then return found end
 end
 
+if agent and how ~= 'linger' then rcall('LREM', LANE .. ':lingering:' .. dest, -1, agent .. ' ' .. session) end
 if mode == 'close' then return close('closed') end
+
+-- Nothing to take: more may come soon. Nobody waits for its permit meanwhile, nor for its place.
+local function rest()
+  if how ~= 'linger' or rcall('LLEN', DELIVERY .. 'wait') > 0 or rcall('EXISTS', LANE .. ':wants:' .. grant.site) == 1 then
+    return close('empty')
+  end
+  freePermit()
+  local key = LANE .. ':lingering:' .. dest
+  rcall('RPUSH', key, agent .. ' ' .. session)
+  rcall('PEXPIRE', key, LINGERING_KEPT_MS)
+  return {5, LINGER_MS}
+end
 
 -- Marked tasks, some at once: nobody is dialled for them. Those that are not marked go to the head.
 local function runErrands(left)
@@ -201,7 +220,7 @@ if mode == 'expire' then
 end
 
 if site.restUntil then return close('backoff') end
-if mode == 'start' then
+if mode == 'start' or mode == 'resume' then
   local has = rcall('ZSCORE', LANE .. ':permits:' .. grant.site, session)
   if not has and rcall('ZCARD', LANE .. ':permits:' .. grant.site) >= site.limit then return close('permits') end
   rcall('ZADD', LANE .. ':permits:' .. grant.site, now, session)
@@ -256,7 +275,7 @@ if successors then return close('yield', successors) end
 -- The rates. A turn that comes early gets the next free moment as its own, so that many waiting sessions do not ask again and
 -- again. When its class's moment comes after the site's, it gets only that: the site's clock stays free for other classes.
 local clocks = readClocks(grant, site)
-if not clocks.isLimited then return take() or close('empty') end
+if not clocks.isLimited then return take() or rest() end
 if rcall('LLEN', p .. 'wait') == 0 then
   local first = firstDelayed(p)
   if not first or first > now then return close('empty') end

@@ -1,6 +1,19 @@
 --[[
   Shared by the scripts of the spool, after common and limits: when one more session opens.
 ]]
+-- Lingering sessions whose agents are told at most at once.
+local MOST_NUDGES = 20
+
+-- Sessions that linger take what has come. Where Redis lets nobody publish, they look by themselves when their time is over.
+local function nudge(dest, tasks)
+  for _ = 1, math.min(tasks, MOST_NUDGES) do
+    local found = rcall('RPOP', LANE .. ':lingering:' .. dest)
+    if not found then return end
+    local agent, session = string.match(found, '^(%S+) (%S+)$')
+    redis.pcall('PUBLISH', LANE .. ':nudge:' .. agent, session)
+  end
+end
+
 local function startSession(dest, site, now, expire)
   local id = addJob(DELIVERY, '', 'session', cjson.encode({destination = dest, expire = expire or nil}), now)
   rcall('SADD', LANE .. ':sessions:' .. dest, id)
@@ -41,6 +54,7 @@ local function openSession(dest, now)
     dueAt(dest, math.min(site.restUntil, expires))
     return 'backoff'
   end
+  if sessions > 0 then nudge(dest, waiting) end
   if sessions >= grant.limit then return 'limit' end
   local queued = rcall('LLEN', DELIVERY .. 'wait')
   local unstarted = sessions - rcall('LLEN', p .. 'active')

@@ -14,7 +14,7 @@ local destinations, contents, removed = 0, 0, 0
 local QUEUE = {wait = true, active = true, delayed = true, failed = true, meta = true}
 -- The spool's own names, behind which other things may be called like a queue's lists.
 local OWN = {}
-for name in string.gmatch('clock content delivery errands grant history intake needs once permits sessions site wants', '%S+') do
+for name in string.gmatch('clock content delivery errands grant history intake lingering needs once permits sessions site wants', '%S+') do
   OWN[name] = true
 end
 local BESIDE = {content = true, transcript = true}
