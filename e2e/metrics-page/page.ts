@@ -68,7 +68,7 @@ const INTRODUCTION = `# Figures
 Made from the code by \`npm run docs\`; do not edit. Every service answers on its health port with these figures at \`/metrics\`, for
 Prometheus. Units stand in the names: seconds, bytes; \`_total\` counts since the start of the process. A histogram has \`_bucket\`,
 \`_sum\` and \`_count\` behind its name. No label holds an address or a destination, and each has few values, however much mail flows.
-The chart's alerts are built on them; [the runbooks](runbooks/README.md) say what to do about each.
+The chart's dashboards and alerts are built on them; [the runbooks](runbooks/README.md) say what to do about each alert.
 
 Some questions, and who answers them:
 

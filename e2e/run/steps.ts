@@ -64,6 +64,13 @@ export const STEPS: Step[] = [
     vitest: true,
     timeLimitMs: 900 * SECOND,
   },
+  {
+    ...plain,
+    name: 'dashboards',
+    means: 'each panel shows data of a real gateway',
+    args: ['e2e/dashboards/main.ts'],
+    timeLimitMs: 300 * SECOND,
+  },
   { ...plain, name: 'first-mail', means: 'what a newcomer does first', args: ['e2e/first-mail.ts'], onlyWhenAsked: true },
   {
     ...plain,
