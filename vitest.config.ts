@@ -13,6 +13,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'chart',
+          include: ['charts/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'e2e/traces/**'],

@@ -10,6 +10,7 @@
  * and what they install is not started. Exit code 0: ready; 1: something is missing, and the last line says what to do.
  */
 const { ensureDebianPackages } = require('./setup/debian.cjs')
+const { ensureHelm } = require('./setup/helm.cjs')
 const { ensureMoto } = require('./setup/moto.cjs')
 const { ensureNode } = require('./setup/node.cjs')
 const { ensureWorkspace } = require('./setup/workspace.cjs')
@@ -22,6 +23,7 @@ const main = async (purpose) => {
   await ensureWorkspace(node)
   await ensureDebianPackages(purpose)
   await ensureMoto(purpose)
+  if (purpose === 'test') await ensureHelm()
 }
 
 main(process.argv[2] ?? 'start').catch((error) => {

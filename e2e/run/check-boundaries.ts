@@ -19,7 +19,7 @@ type Manifest = { name: string; folder: string; dependencies: Record<string, str
 
 const readManifests = async (): Promise<Manifest[]> => {
   const manifests: Manifest[] = []
-  for await (const file of glob(['{packages,services}/*/package.json', '{e2e,bench}/package.json'], { cwd: ROOT })) {
+  for await (const file of glob(['{packages,services}/*/package.json', '{e2e,bench,charts}/package.json'], { cwd: ROOT })) {
     const { name, dependencies = {}, devDependencies = {} } = JSON.parse(await readFile(join(ROOT, file), 'utf8'))
     manifests.push({ name, folder: dirname(file), dependencies, devDependencies })
   }

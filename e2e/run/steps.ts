@@ -46,8 +46,22 @@ export const STEPS: Step[] = [
     means: 'each alert fires when it should, and has its page',
     args: ['e2e/alerts/main.ts'],
   },
+  {
+    ...plain,
+    name: 'chart-values',
+    means: 'values, schema and README of the chart are as described',
+    args: ['charts/generate.ts', '--check'],
+  },
   { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
   { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
+  {
+    ...plain,
+    name: 'chart',
+    means: 'the chart, rendered with Helm 3 and Helm 4',
+    args: vitest('chart'),
+    vitest: true,
+    timeLimitMs: 300 * SECOND,
+  },
   {
     ...plain,
     name: 'e2e',
@@ -111,8 +125,10 @@ export const select = (words: string[]): Selection => {
   const stray = files.find((word) => !word.includes('/') && !word.includes('.'))
   if (stray !== undefined) throw new Error(`no step "${stray}": ${STEPS.map((step) => step.name).join(', ')}, all, or a path`)
   const wanted = new Set(words)
-  if (files.some((file) => file.startsWith('e2e/traces'))) wanted.add('traces')
-  if (files.some((file) => file.startsWith('e2e/') && !file.startsWith('e2e/traces'))) wanted.add('e2e')
-  if (files.some((file) => !file.startsWith('e2e/'))) wanted.add('unit')
+  const stepOf = (file: string): string => {
+    if (file.startsWith('charts/')) return 'chart'
+    return file.startsWith('e2e/traces') ? 'traces' : file.startsWith('e2e/') ? 'e2e' : 'unit'
+  }
+  for (const file of files) wanted.add(stepOf(file))
   return { steps: STEPS.filter((step) => wanted.has(step.name)), files }
 }

@@ -10,10 +10,33 @@ to the delivery-agent; elsewhere the keys that name them are left out.
 {{- if not (or $config.domains $config.routes $config.accounts) -}}true{{- end -}}
 {{- end -}}
 
-{{/* Domains, accounts and routes, as JSON. Takes the root. */}}
+{{/* A word that may be `off`: Helm reads YAML 1.1, in which that is false. */}}
+{{- define "sluice.word" -}}
+{{- if kindIs "bool" . -}}off{{- else -}}{{- . -}}{{- end -}}
+{{- end -}}
+
+{{/* Routes or policies with their words for TLS. As JSON: list. */}}
+{{- define "sluice.withTlsWords" -}}
+{{- $list := list -}}
+{{- range . -}}
+{{- $list = append $list (ternary (merge (dict "tls" (include "sluice.word" .tls)) (omit . "tls")) . (hasKey . "tls")) -}}
+{{- end -}}
+{{- toJson (dict "list" $list) -}}
+{{- end -}}
+
+{{/* Reply rules with their key `off`. As JSON: list. */}}
+{{- define "sluice.replyRules" -}}
+{{- $list := list -}}
+{{- range . -}}
+{{- $list = append $list (ternary (merge (dict "off" (get . "false")) (omit . "false")) . (hasKey . "false")) -}}
+{{- end -}}
+{{- toJson (dict "list" $list) -}}
+{{- end -}}
+
+{{/* Domains, accounts and routes as the values have them, as JSON. Takes the root. */}}
 {{- define "sluice.directory" -}}
 {{- $config := .Values.config -}}
-{{- $directory := dict "domains" ($config.domains | default list) "accounts" ($config.accounts | default list) "routes" ($config.routes | default list) -}}
+{{- $directory := dict "domains" ($config.domains | default list) "accounts" ($config.accounts | default list) "routes" (include "sluice.withTlsWords" ($config.routes | default list) | fromJson).list -}}
 {{- if include "sluice.isDemo" . -}}
 {{- $directory = dict
       "domains" (list (dict "name" "sluice.test" "route" "local" "postmaster" "me@sluice.test"))
@@ -50,7 +73,7 @@ to the delivery-agent; elsewhere the keys that name them are left out.
       (dict "name" "submissions" "containerPort" 2465 "implicitTls" true "needsTls" true) -}}
 {{- $values := get $.Values.listeners $one.name -}}
 {{- if and $values.enabled (or $tls (not $one.needsTls)) -}}
-{{- $listeners = append $listeners (merge (dict "port" $values.port "auth" $values.auth) $one) -}}
+{{- $listeners = append $listeners (merge (dict "port" $values.port "auth" (include "sluice.word" $values.auth)) $one) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson (dict "listeners" $listeners) -}}
@@ -68,6 +91,7 @@ to the delivery-agent; elsewhere the keys that name them are left out.
 {{- $files := dict "certFile" "/etc/sluice/tls/default/tls.crt" "keyFile" "/etc/sluice/tls/default/tls.key" -}}
 {{- $one = merge $one (dict "tls" $files "implicitTls" .implicitTls "auth" .auth) -}}
 {{- end -}}
+{{- with $root.Values.proxyProtocol.trusted -}}{{- if $whole -}}{{- $_ := set $one "proxy" (dict "trusted" .) -}}{{- end -}}{{- end -}}
 {{- $listeners = append $listeners $one -}}
 {{- end -}}
 {{- toJson (dict "listeners" $listeners) -}}
@@ -99,32 +123,51 @@ to the delivery-agent; elsewhere the keys that name them are left out.
 {{- toJson $redis -}}
 {{- end -}}
 
+{{/*
+Whom mail is for and where it goes, as one service has it: without the secrets that it needs not, and with the domain of `helm test`,
+whose name holds a secret so that nobody else can send there. As JSON. Takes root and component.
+*/}}
+{{- define "sluice.config.directory" -}}
+{{- $directory := include "sluice.directory" .root | fromJson -}}
+{{- $isIngress := eq .component "ingress" -}}
+{{- $isAgent := eq .component "delivery-agent" -}}
+{{- $accounts := list -}}
+{{- range $directory.accounts -}}{{- $accounts = append $accounts (ternary . (omit . "passwordFile") $isIngress) -}}{{- end -}}
+{{- $routes := list -}}
+{{- range $directory.routes -}}{{- $routes = append $routes (ternary . (omit . "auth") $isAgent) -}}{{- end -}}
+{{- $domains := $directory.domains -}}
+{{- if and .root.Values.test.enabled (ne .component "mailbox") -}}
+{{- $sink := printf "%s:2525" (include "sluice.host" (dict "root" .root "component" "test")) -}}
+{{- $routes = append $routes (dict "name" "helm-test" "type" "smtp" "hosts" (list $sink) "tls" "off") -}}
+{{- if or $isIngress $isAgent -}}
+{{- $domains = append $domains (dict "name" (include "sluice.test.domain" .root) "route" "helm-test" "recipients" "any") -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (dict "domains" $domains "accounts" $accounts "routes" $routes) -}}
+{{- end -}}
+
+{{- define "sluice.test.domain" -}}
+helm-test-${SLUICE_TEST_TOKEN}.internal
+{{- end -}}
+
 {{/* The whole config of one service, as YAML. Takes root, component and values. */}}
 {{- define "sluice.config" -}}
 {{- $root := .root -}}
-{{- $component := .component -}}
-{{- $config := deepCopy $root.Values.config -}}
-{{- $directory := include "sluice.directory" $root | fromJson -}}
-{{- $accounts := list -}}
-{{- range $directory.accounts -}}{{- $accounts = append $accounts (ternary . (omit . "passwordFile") (eq $component "ingress")) -}}{{- end -}}
-{{- $routes := list -}}
-{{- range $directory.routes -}}{{- $routes = append $routes (ternary . (omit . "auth") (eq $component "delivery-agent")) -}}{{- end -}}
-{{- $mailbox := ternary (printf "%s:2424" $root.Values.listenAddress) (printf "%s:2424" (include "sluice.host" (dict "root" $root "component" "mailbox"))) (eq $component "mailbox") -}}
-{{- $set := dict
+{{- $isMailbox := eq .component "mailbox" -}}
+{{- $listen := $root.Values.listenAddress -}}
+{{- $mailboxHost := ternary $listen (include "sluice.host" (dict "root" $root "component" "mailbox")) $isMailbox -}}
+{{- $set := merge (include "sluice.config.directory" . | fromJson) (dict
       "hostname" (include "sluice.hostname" $root)
-      "domains" $directory.domains
-      "accounts" $accounts
-      "routes" $routes
-      "listeners" (include "sluice.config.listeners" (dict "root" $root "component" $component) | fromJson).listeners
-      "mailbox" (dict "listen" $mailbox)
-      "http" (dict "host" (trimAll "[]" $root.Values.listenAddress) "ports" (merge (dict $component 9100) (dict "ingress" 0 "spooler" 0 "delivery-agent" 0 "mailbox" 0)))
-      "shutdownGrace" (printf "%ss" (include "sluice.shutdownGrace" .)) -}}
-{{- if eq $component "mailbox" -}}
-{{- $config = omit $config "redis" -}}
-{{- else -}}
-{{- $_ := set $set "redis" (include "sluice.config.redis" $root | fromJson) -}}
-{{- end -}}
-{{- toYaml (mergeOverwrite $config $set) -}}
+      "listeners" (include "sluice.config.listeners" . | fromJson).listeners
+      "mailbox" (dict "listen" (printf "%s:2424" $mailboxHost))
+      "http" (dict "host" (trimAll "[]" $listen) "ports" (merge (dict .component 9100) (dict "ingress" 0 "spooler" 0 "delivery-agent" 0 "mailbox" 0)))
+      "shutdownGrace" (printf "%ss" (include "sluice.shutdownGrace" .))) -}}
+{{- if not $isMailbox -}}{{- $_ := set $set "redis" (include "sluice.config.redis" $root | fromJson) -}}{{- end -}}
+{{- with $root.Values.config.policies -}}{{- $_ := set $set "policies" (include "sluice.withTlsWords" . | fromJson).list -}}{{- end -}}
+{{- with $root.Values.config.replyRules -}}{{- $_ := set $set "replyRules" (include "sluice.replyRules" . | fromJson).list -}}{{- end -}}
+{{- $config := omit $root.Values.config "redis" -}}
+{{- if $isMailbox -}}{{- $config = omit $config "content" -}}{{- end -}}
+{{- toYaml (merge $set $config) -}}
 {{- end -}}
 
 {{/* The keys of the config that apply while a service runs; a change of any other one restarts its pods. */}}

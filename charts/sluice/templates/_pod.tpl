@@ -143,6 +143,14 @@ livenessProbe:
   env:
     - { name: SLUICE_CONFIG, value: /etc/sluice/config/sluice.yaml }
     - { name: SLUICE_DATA, value: /data }
+    {{- if and .root.Values.test.enabled (has .component (list "ingress" "delivery-agent")) }}
+    - name: SLUICE_TEST_TOKEN
+      valueFrom: { secretKeyRef: { name: {{ include "sluice.madeSecret" .root }}, key: test-token } }
+    {{- end }}
+    {{- with .root.Values.tracing.endpoint }}
+    - { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
+    - { name: OTEL_EXPORTER_OTLP_PROTOCOL, value: {{ $.root.Values.tracing.protocol | quote }} }
+    {{- end }}
     {{- with .values.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -189,6 +197,7 @@ imagePullSecrets:
 metadata:
   labels:
     {{- include "sluice.podLabels" . | nindent 4 }}
+    sluice/metrics: "true"
     {{- with .values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -248,7 +257,11 @@ kind: PodDisruptionBudget
 metadata:
   {{- include "sluice.metadata" . | nindent 2 }}
 spec:
-  {{- toYaml (omit .values.pdb "enabled") | nindent 2 }}
+  {{- if kindIs "invalid" .values.pdb.minAvailable }}
+  maxUnavailable: {{ .values.pdb.maxUnavailable }}
+  {{- else }}
+  minAvailable: {{ .values.pdb.minAvailable }}
+  {{- end }}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
