@@ -74,7 +74,18 @@ const modelOf = ({ apiVersion, kind }: KubernetesObject) => {
 const compile = async (source: string): Promise<string> => {
   const file = join(folder, 'rendered.ts')
   await writeFile(file, source)
-  const flags = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'esnext', '--types', '']
+  const flags = [
+    '--ignoreConfig',
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--module',
+    'nodenext',
+    '--target',
+    'esnext',
+    '--types',
+    '',
+  ]
   try {
     await promisify(execFile)(process.execPath, [TSC, ...flags, file], { maxBuffer: 16 * 1024 * 1024 })
     return ''

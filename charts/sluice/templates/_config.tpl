@@ -172,7 +172,7 @@ helm-test-${SLUICE_TEST_TOKEN}.internal
 
 {{/* The keys of the config that apply while a service runs; a change of any other one restarts its pods. */}}
 {{- define "sluice.liveKeys" -}}
-accounts classes defaultShare domains policies replyRules routes schedule schedules spooler trustedNetworks
+accounts classes defaultShare domains metrics policies replyRules routes schedule schedules spooler trustedNetworks
 {{- end -}}
 
 {{/* A digest of the keys that need a restart. Takes what sluice.config takes. */}}
