@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { LIVE_KEYS, loadConfig } from '@sluice/directory'
+import { loadConfig } from '@sluice/directory'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EVERYTHING } from './support/cases.ts'
 import { configOf, configText, containerOf, digestOf, find, podOf, SERVICES } from './support/objects.ts'
@@ -127,12 +127,6 @@ describe('the config', () => {
       expect(digestOf(after, service), service).toBe(digestOf(before, service))
       expect(digestOf(other, service), service).not.toBe(digestOf(before, service))
     }
-  })
-
-  it('knows the keys that apply live as the services do', async () => {
-    const helpers = await readFile(join(CHART, 'templates', '_config.tpl'), 'utf8')
-    const [, keys = ''] = /define "sluice.liveKeys" -}}\n(.*)\n/.exec(helpers) ?? []
-    expect(keys.split(' ')).toEqual([...LIVE_KEYS].toSorted())
   })
 
   it('has the words that YAML 1.1 takes for truth values, written without quotes', async () => {

@@ -170,15 +170,10 @@ helm-test-${SLUICE_TEST_TOKEN}.internal
 {{- toYaml (merge $set $config) -}}
 {{- end -}}
 
-{{/* The keys of the config that apply while a service runs; a change of any other one restarts its pods. */}}
-{{- define "sluice.liveKeys" -}}
-accounts classes defaultShare domains metrics policies replyRules routes schedule schedules spooler trustedNetworks
-{{- end -}}
-
 {{/* A digest of the keys that need a restart. Takes what sluice.config takes. */}}
 {{- define "sluice.restartDigest" -}}
 {{- $config := include "sluice.config" . | fromYaml -}}
-{{- range splitList " " (include "sluice.liveKeys" .) -}}{{- $config = omit $config . -}}{{- end -}}
+{{- range include "sluice.liveKeys" . | fromJsonArray -}}{{- $config = omit $config . -}}{{- end -}}
 {{- toJson $config | sha256sum -}}
 {{- end -}}
 

@@ -45,7 +45,7 @@ automountServiceAccountToken: false
 {{/* Spread over nodes and zones, unless the values say otherwise. */}}
 {{- define "sluice.spread" -}}
 {{- if kindIs "slice" .values.topologySpreadConstraints -}}
-{{- toYaml .values.topologySpreadConstraints -}}
+{{- with .values.topologySpreadConstraints -}}{{- toYaml . -}}{{- end -}}
 {{- else -}}
 {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
 - maxSkew: 1

@@ -1,0 +1,131 @@
+/** NetworkPolicies, held against the drawing in ARCHITECTURE.md: who speaks with whom, and nobody else. */
+import { describe, expect, it } from 'vitest'
+import { find, podOf } from './support/objects.ts'
+import { type KubernetesObject, names, render, type Values } from './support/render.ts'
+
+type Peer = { podSelector?: { matchLabels?: Record<string, string> }; ipBlock?: { cidr: string }; namespaceSelector?: object }
+
+const nameOf = (peer: Peer): string =>
+  peer.podSelector?.matchLabels?.['app.kubernetes.io/component'] ?? peer.ipBlock?.cidr ?? 'the cluster'
+
+type Rule = { ports?: { port?: unknown; protocol?: string }[]; from?: Peer[]; to?: Peer[] }
+
+/** `any:25`, `redis:6379`: whom and where. */
+const arrows = (rules: Rule[] = []): string[] =>
+  rules
+    .flatMap(({ ports = [], from, to }) => {
+      const peers = (from ?? to)?.map(nameOf) ?? ['any']
+      return peers.flatMap((peer) =>
+        ports.map(({ port = '*', protocol }) => `${peer}:${port}${protocol === 'UDP' ? '/udp' : ''}`),
+      )
+    })
+    .toSorted()
+
+const drawing = (objects: KubernetesObject[]): Record<string, { in: string[]; out: string[] }> =>
+  Object.fromEntries(
+    ['ingress', 'spooler', 'delivery-agent', 'mailbox', 'redis', 'test']
+      .filter((name) => names(objects, 'NetworkPolicy').includes(`gate-sluice-${name}`))
+      .map((name) => {
+        const { spec } = find(objects, 'NetworkPolicy', name)
+        return [name, { in: arrows(spec?.ingress as Rule[]), out: arrows(spec?.egress as Rule[]) }]
+      }),
+  )
+
+const DNS = ['any:53', 'any:53/udp']
+const draw = async (values: Values) => drawing(await render(values))
+
+describe('NetworkPolicies', () => {
+  it('allow what the drawing shows, and nothing else', async () => {
+    expect(await draw({})).toEqual({
+      ingress: { in: ['any:2525', 'the cluster:9100'], out: [...DNS, 'redis:6379'] },
+      spooler: { in: ['the cluster:9100'], out: [...DNS, 'redis:6379'] },
+      'delivery-agent': { in: ['the cluster:9100'], out: [...DNS, 'mailbox:2424', 'redis:6379', 'test:2525'] },
+      mailbox: { in: ['delivery-agent:2424', 'the cluster:9100'], out: [] },
+      redis: { in: ['delivery-agent:6379', 'ingress:6379', 'spooler:6379'], out: [] },
+      test: { in: ['delivery-agent:2525'], out: [...DNS, 'ingress:2525'] },
+    })
+  })
+
+  it('forbid both ways what they do not allow, for the pods that they name', async () => {
+    const objects = await render()
+    for (const name of ['ingress', 'spooler', 'delivery-agent', 'mailbox']) {
+      const { spec } = find(objects, 'NetworkPolicy', name)
+      expect(spec?.policyTypes).toEqual(['Ingress', 'Egress'])
+      expect(podOf(objects, name).labels).toMatchObject(spec?.podSelector?.matchLabels ?? { none: 'none' })
+    }
+  })
+
+  it('let the delivery-agent out at the ports of its routes, whatever way they are written', async () => {
+    const hosts = ['10.0.0.5:2526', 'mail.example.org', { host: 'a', port: 587 }, { host: 'b' }]
+    const routes = [
+      { name: 'near', type: 'smtp', hosts },
+      { name: 'safe', type: 'smtp', hosts: ['c'], tls: 'implicit' },
+      { name: 'local-server', type: 'lmtp', hosts: ['d', '[::1]:2424'] },
+      { name: 'world', match: ['*'], type: 'mx' },
+    ]
+    const { 'delivery-agent': agent, ...rest } = await draw({ config: { routes }, test: { enabled: false } })
+    expect(agent?.out).toEqual([
+      'any:24',
+      'any:2424',
+      'any:25',
+      'any:2526',
+      'any:465',
+      'any:53',
+      'any:53/udp',
+      'any:587',
+      'redis:6379',
+    ])
+    expect(Object.keys(rest)).toEqual(['ingress', 'spooler', 'redis'])
+  })
+
+  it('let it out everywhere when a host comes from the environment', async () => {
+    const routes = [{ name: 'a', match: ['*'], type: 'smtp', hosts: [`\${SMARTHOST}`] }]
+    expect((await draw({ config: { routes } }))['delivery-agent']?.out).toContain('any:*')
+  })
+
+  it.each<[string, object, string[]]>([
+    ['one server', { url: 'rediss://redis.data:6380' }, ['any:6380']],
+    ['one server at the usual port', { url: 'redis://redis.data' }, ['any:6379']],
+    ['Sentinels', { sentinels: ['s0:26379', 's1:26380'] }, ['any:26379', 'any:26380', 'any:6379']],
+    ['a Cluster', { cluster: ['c0:6379', 'c1:7000'] }, ['any:6379', 'any:7000']],
+  ])('lead to a Redis outside: %s', async (_, external, out) => {
+    const whole = await draw({ redis: { external } })
+    expect(whole.spooler?.out).toEqual([...DNS, ...out].toSorted())
+    expect(whole.redis).toBeUndefined()
+  })
+
+  it('may be narrowed and widened', async () => {
+    const block = (cidr: string) => [{ ipBlock: { cidr } }]
+    const networkPolicy = {
+      clients: block('192.0.2.0/24'),
+      metrics: block('10.1.0.0/16'),
+      dns: block('10.96.0.10/32'),
+      farEnds: block('198.51.100.0/24'),
+      extraEgress: [{ ports: [{ port: 9999 }] }],
+    }
+    const config = { routes: [{ name: 'world', match: ['*'], type: 'mx' }], resolver: { servers: ['10.0.0.1:5353'] } }
+    const whole = await draw({ networkPolicy, config })
+    expect(whole.ingress?.in).toEqual(['10.1.0.0/16:9100', '192.0.2.0/24:2525', 'test:2525'])
+    const dns = ['53', '53/udp', '5353', '5353/udp'].map((port) => `10.96.0.10/32:${port}`)
+    expect(whole['delivery-agent']?.out).toEqual([...dns, '198.51.100.0/24:25', 'any:9999', 'redis:6379', 'test:2525'])
+  })
+
+  it('lead to an S3 store and to a collector of traces, where there are such', async () => {
+    const content = { store: 's3', s3: { endpoint: 'https://minio.example.org:9000', bucket: 'mail' } }
+    const whole = await draw({ config: { content }, tracing: { endpoint: 'http://collector:4318' } })
+    for (const name of ['ingress', 'spooler', 'delivery-agent']) {
+      expect(whole[name]?.out).toEqual(expect.arrayContaining(['any:4318', 'any:9000']))
+    }
+    expect(whole.mailbox?.out).toEqual(['any:4318', ...DNS])
+  })
+
+  it('let the Job that makes the Secret reach the API server, from the first moment', async () => {
+    const { spec, metadata } = find(await render(), 'NetworkPolicy', 'make-secrets')
+    expect(arrows(spec?.egress as Rule[])).toEqual(['any:443', 'any:53', 'any:53/udp', 'any:6443'])
+    expect(metadata?.annotations).toMatchObject({ 'helm.sh/hook': 'pre-install,pre-upgrade', 'helm.sh/hook-weight': '-10' })
+  })
+
+  it('are gone when they are not wanted', async () => {
+    expect(names(await render({ networkPolicy: { enabled: false } }), 'NetworkPolicy')).toEqual([])
+  })
+})

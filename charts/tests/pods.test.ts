@@ -1,0 +1,147 @@
+/** How pods run, start and stop. */
+import { describe, expect, it } from 'vitest'
+import { EVERYTHING } from './support/cases.ts'
+import { containerOf, find, podOf, SERVICES } from './support/objects.ts'
+import { type KubernetesObject, names, render } from './support/render.ts'
+
+const ALL = [...SERVICES, 'redis']
+
+/** Every pod that the chart makes, those of Jobs and of the test, too. */
+const podSpecs = (objects: KubernetesObject[]) =>
+  objects.flatMap(({ kind, spec }): { containers: Record<string, unknown>[]; [key: string]: unknown }[] => {
+    if (kind === 'Pod') return [spec as never]
+    return ['Deployment', 'StatefulSet', 'Job'].includes(kind)
+      ? [(spec as never as { template: { spec: never } }).template.spec]
+      : []
+  })
+
+describe('every pod', () => {
+  it('is nobody special, writes nothing but to its volumes, and may do nothing', async () => {
+    const specs = podSpecs(await render())
+    expect(specs).toHaveLength(8)
+    for (const { securityContext, containers } of specs) {
+      expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+      for (const container of containers) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        })
+        expect(container.resources).toMatchObject({
+          requests: { cpu: expect.any(String) },
+          limits: { memory: expect.any(String) },
+        })
+      }
+    }
+  })
+
+  it('has no token of the API, but for the two Jobs that need one', async () => {
+    const objects = await render()
+    const withToken = podSpecs(objects).filter((spec) => spec.automountServiceAccountToken !== false)
+    expect(withToken.map(({ serviceAccountName }) => serviceAccountName)).toEqual([
+      'gate-sluice-make-secrets',
+      'gate-sluice-remove-secrets',
+    ])
+  })
+})
+
+describe('a service', () => {
+  it.each(SERVICES)('%s says whether it lives, and whether it can work', async (service) => {
+    const container = containerOf(await render(), service)
+    expect(container.startupProbe).toMatchObject({ httpGet: { path: '/healthz', port: 'http' } })
+    expect(container.livenessProbe).toMatchObject({ httpGet: { path: '/healthz', port: 'http' } })
+    expect(container.readinessProbe).toMatchObject({ httpGet: { path: '/readyz', port: 'http' } })
+    expect(container.ports).toContainEqual({ name: 'http', containerPort: 9100 })
+  })
+
+  it('spreads over nodes and zones, and keeps a pod during drains', async () => {
+    const objects = await render()
+    const keys = podOf(objects, 'ingress').topologySpreadConstraints?.map(({ topologyKey }) => topologyKey)
+    expect(keys).toEqual(['kubernetes.io/hostname', 'topology.kubernetes.io/zone'])
+    expect(find(objects, 'PodDisruptionBudget', 'ingress').spec).toMatchObject({ maxUnavailable: 1 })
+    const other = await render({ ingress: { pdb: { minAvailable: 1, maxUnavailable: null }, topologySpreadConstraints: [] } })
+    expect(find(other, 'PodDisruptionBudget', 'ingress').spec).not.toHaveProperty('maxUnavailable')
+    expect(podOf(other, 'ingress')).not.toHaveProperty('topologySpreadConstraints')
+  })
+
+  it.each(ALL)('%s takes all that can be added to it', async (component) => {
+    const objects = await render(EVERYTHING)
+    const pod = podOf(objects, component)
+    expect(pod).toMatchObject({
+      priorityClassName: 'mail',
+      runtimeClassName: 'gvisor',
+      nodeSelector: { 'kubernetes.io/os': 'linux' },
+    })
+    expect(pod.labels).toMatchObject({ tier: 'mail', owner: 'postmaster' })
+    expect(pod.containers.map(({ name }) => name)).toEqual([component, 'beside'])
+    expect(pod.volumes).toContainEqual({ name: 'more', emptyDir: {} })
+    expect(containerOf(objects, component).volumeMounts).toContainEqual({ name: 'more', mountPath: '/more' })
+    expect(containerOf(objects, component).env).toContainEqual({ name: 'REGION', value: 'eu' })
+    expect(pod.imagePullSecrets).toEqual([{ name: 'registry' }])
+  })
+
+  it('tells the collector of traces, when there is one', async () => {
+    const env = containerOf(await render(EVERYTHING), 'spooler').env
+    expect(env).toContainEqual({ name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: 'http://collector.tracing:4318' })
+    expect(containerOf(await render(), 'spooler').env?.map(({ name }) => name)).toEqual(['SLUICE_CONFIG', 'SLUICE_DATA'])
+  })
+
+  it('keeps selectors and pod labels the same from one version of the chart to the next', async () => {
+    const objects = await render()
+    expect(Object.keys(podOf(objects, 'ingress').labels).toSorted()).toEqual([
+      'app.kubernetes.io/component',
+      'app.kubernetes.io/instance',
+      'app.kubernetes.io/name',
+      'app.kubernetes.io/part-of',
+      'sluice/metrics',
+    ])
+  })
+})
+
+describe('the end of a pod', () => {
+  const lives = async (values: object, component: string) => {
+    const objects = await render({ ...values })
+    const [grace = ''] = /shutdownGrace: (\S+)/.exec(JSON.stringify(find(objects, 'ConfigMap', component).data)) ?? []
+    const { terminationGracePeriodSeconds } = podOf(objects, component)
+    return { grace, terminationGracePeriodSeconds, preStop: containerOf(objects, component).lifecycle?.preStop }
+  }
+
+  it('of ingress waits until balancers have heard of it, then for transactions', async () => {
+    expect(await lives({}, 'ingress')).toEqual({
+      grace: expect.stringContaining('60s'),
+      terminationGracePeriodSeconds: 80,
+      preStop: { sleep: { seconds: 5 } },
+    })
+  })
+
+  it('of a delivery-agent waits for the reply to a final dot, as long as the config does', async () => {
+    const agent = { preStop: undefined, grace: expect.stringContaining('630s'), terminationGracePeriodSeconds: 645 }
+    expect(await lives({}, 'delivery-agent')).toEqual(agent)
+    const quicker = await lives({ config: { delivery: { timeouts: { dot: '90s' } } } }, 'delivery-agent')
+    expect(quicker).toMatchObject({ grace: expect.stringContaining('120s'), terminationGracePeriodSeconds: 135 })
+  })
+
+  it('is as the values say, where they say it', async () => {
+    const values = { spooler: { shutdownGraceSeconds: 10, preStopSeconds: 2, terminationGracePeriodSeconds: 20 } }
+    expect(await lives(values, 'spooler')).toEqual({
+      grace: expect.stringContaining('10s'),
+      terminationGracePeriodSeconds: 20,
+      preStop: { sleep: { seconds: 2 } },
+    })
+  })
+})
+
+describe('the mailbox', () => {
+  it('is there only when mail is kept here', async () => {
+    const relay = { config: { routes: [{ name: 'world', match: ['*'], type: 'mx' }] } }
+    expect(names(await render(relay), 'StatefulSet')).toEqual(['gate-sluice-redis'])
+    const named = { config: { domains: [{ name: 'a.test', route: 'local', catchAll: 'b@c.test' }] } }
+    expect(names(await render(named), 'StatefulSet')).toContain('gate-sluice-mailbox')
+  })
+
+  it('is one pod with a volume that stays', async () => {
+    const { spec } = find(await render(), 'StatefulSet', 'mailbox')
+    expect(spec).toMatchObject({ replicas: 1, persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain' } })
+    expect(spec?.volumeClaimTemplates?.[0]?.spec?.accessModes).toEqual(['ReadWriteOnce'])
+  })
+})
