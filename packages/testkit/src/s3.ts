@@ -1,7 +1,7 @@
 /**
- * S3 servers of the test's own, each with one bucket. `s3rver` (npm) checks signatures and keeps objects on disk, so that it can be
- * killed and started again; it neither lists nor aborts uploads. `moto` (Python, installed by bin/setup.cjs) does both, and takes no
- * part below 5 MiB, as S3 has it; it keeps all in memory. Both are processes, which can also hang (`freeze`).
+ * S3 servers of the test's own, each with one bucket. `s3rver` (npm) keeps objects on disk, so that it can be killed and started
+ * again; it knows its key's ID, checks no signatures, and neither lists nor aborts uploads. `moto` (Python, installed by bin/setup.cjs)
+ * does both, checks signatures when asked to (`requireSignatures`), and takes no part below 5 MiB, as S3 has it; all is in memory. Both are processes, which can also hang (`freeze`).
  */
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

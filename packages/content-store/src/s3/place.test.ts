@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startS3, type TestS3 } from '@sluice/testkit'
+import { requireSignatures, startS3, type TestS3 } from '@sluice/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Sink } from '../place.ts'
 import { s3OptionsFor } from '../test-support/s3-options.ts'
@@ -141,6 +141,31 @@ describe('what is left behind', () => {
     await first.discard()
     await store(place, randomBytes(100))
     await store(place, randomBytes(100))
+  })
+})
+
+describe('a store that checks signatures', () => {
+  it('takes ours for every request, and tells of a wrong key', async () => {
+    const server = await startS3('moto')
+    try {
+      await requireSignatures(server)
+      const place = await openPlace(server, { prefix: 'a.b/c_d/', region: 'eu-central-1' }, { pageSize: 2 })
+      const bytes = randomBytes(6 * MIB)
+      await store(place, bytes)
+      expect(sha(await collect(place.pieces(ID, REF)))).toBe(sha(bytes))
+      await place.remove(ID, REF)
+      for (let i = 0; i < 3; i++) await store(place, randomBytes(100), `01CONTENT0000${i}`)
+      for (let i = 0; i < 3; i++) await (await place.open(`01UPLOAD00000${i}`, 0)).append(randomBytes(5 * MIB))
+      expect(await place.sweep(Date.now() + HOUR, never)).toBe(6)
+      await writeFile(server.secretKeyFile, 'wrong')
+      const wrong = await openPlace(server)
+      await expect(store(wrong, bytes)).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('403 SignatureDoesNotMatch'),
+      })
+    } finally {
+      await server.stop()
+    }
   })
 })
 
