@@ -18,8 +18,8 @@ let directory: string
 let clock = Date.now()
 beforeAll(async () => {
   redis = await startRedis()
-  s3 = await startS3('moto', 256)
-})
+  s3 = await startS3('moto', { leastPartBytes: 256 })
+}, 90_000)
 afterAll(async () => {
   await s3.stop()
   await redis.stop()

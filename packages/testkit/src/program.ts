@@ -59,12 +59,12 @@ const accepts = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false))
   })
 
-/** Waits until something listens on the port; throws after 20 s, or when the program that should has ended. */
-export const waitForPort = async (port: number, program?: Program): Promise<void> => {
-  const lateAt = Date.now() + 20_000
+/** Waits until something listens on the port; throws after `withinMs`, or when the program that should has ended. */
+export const waitForPort = async (port: number, program?: Program, withinMs = 20_000): Promise<void> => {
+  const lateAt = Date.now() + withinMs
   while (!(await accepts(port))) {
     if (program !== undefined && program.child.exitCode !== null) throw new Error(`ended at once: ${program.output().trim()}`)
-    if (Date.now() > lateAt) throw new Error(`nothing listens on port ${port} after 20 s`)
+    if (Date.now() > lateAt) throw new Error(`nothing listens on port ${port} after ${withinMs} ms`)
     await pause(50)
   }
 }

@@ -8,6 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestCertificate } from './certificate.ts'
 import { freePort } from './port.ts'
 import { type Program, startProgram, waitForPort } from './program.ts'
 import { lookInto, type TestBucket } from './s3-bucket.ts'
@@ -28,15 +29,18 @@ export type S3Kind = 's3rver' | 'moto'
 type Command = { command: string; args: string[]; prepare: (endpoint: string) => Promise<void> }
 
 const BUCKET = 'mail'
+/** Python reads a lot before it listens. */
+const START_WITHIN_MS = 60_000
 const MOTO = join(import.meta.dirname, '..', '..', '..', '.tools', 'moto')
 /** The only keys that s3rver knows; moto takes any. */
 const KEY = 'S3RVER'
 
-const s3rverCommand = (port: number, folder: string): Command => {
+const s3rverCommand = (port: number, folder: string, isSecure: boolean): Command => {
   const require = createRequire(import.meta.url)
   const program = require.resolve('s3rver/bin/s3rver.js')
-  const where = ['-d', folder, '-a', '127.0.0.1', '-p', String(port)]
+  const where = ['-d', join(folder, 'data'), '-a', '127.0.0.1', '-p', String(port)]
   const args = ['--no-deprecation', program, ...where, '--no-vhost-buckets', '--silent', '--configure-bucket', BUCKET]
+  if (isSecure) args.push('--cert', join(folder, 'tls.crt'), '--key', join(folder, 'tls.key'))
   return { command: process.execPath, args, prepare: async () => {} }
 }
 
@@ -55,19 +59,29 @@ const motoCommand = (port: number, leastPartBytes: number): Command => {
   }
 }
 
-/** @param leastPartBytes of moto: what it takes as a part that is not the last */
-export const startS3 = async (kind: S3Kind, leastPartBytes = 5 * 1_048_576): Promise<TestS3> => {
+/**
+ * `leastPartBytes`, of moto: what it takes as a part that is not the last. `certificate`, of s3rver: TLS; then the bucket cannot be
+ * looked into.
+ */
+export type S3ServerOptions = { leastPartBytes?: number; certificate?: TestCertificate }
+
+export const startS3 = async (kind: S3Kind, options: S3ServerOptions = {}): Promise<TestS3> => {
+  const { leastPartBytes = 5 * 1_048_576, certificate } = options
   const folder = await mkdtemp(join(tmpdir(), 'sluice-s3-'))
+  if (certificate !== undefined) {
+    await writeFile(join(folder, 'tls.crt'), certificate.cert)
+    await writeFile(join(folder, 'tls.key'), certificate.key)
+  }
   const [accessKeyFile, secretKeyFile] = [join(folder, 'access-key'), join(folder, 'secret-key')]
   for (const file of [accessKeyFile, secretKeyFile]) await writeFile(file, `${KEY}\n`)
   const port = await freePort()
-  const endpoint = `http://127.0.0.1:${port}`
+  const endpoint = `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
   let program: Program | undefined
   const start = async (): Promise<void> => {
     const { command, args, prepare } =
-      kind === 's3rver' ? s3rverCommand(port, join(folder, 'data')) : motoCommand(port, leastPartBytes)
+      kind === 's3rver' ? s3rverCommand(port, folder, certificate !== undefined) : motoCommand(port, leastPartBytes)
     program = await startProgram(command, args)
-    await waitForPort(port, program)
+    await waitForPort(port, program, START_WITHIN_MS)
     await prepare(endpoint)
   }
   const kill = async (): Promise<void> => {

@@ -16,7 +16,7 @@ let folder: string
 beforeAll(async () => {
   server = await startS3('moto')
   folder = await mkdtemp(join(tmpdir(), 'sluice-credentials-'))
-})
+}, 90_000)
 afterAll(async () => {
   await server.stop()
   await rm(folder, { recursive: true, force: true })

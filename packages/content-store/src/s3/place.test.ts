@@ -1,13 +1,18 @@
 /** The S3 store against servers that nobody here wrote: whole or not at all, and what happens while they are away. */
 import { createHash, randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { requireSignatures, startS3, type TestS3 } from '@sluice/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createCertificate, requireSignatures, startS3, type TestS3 } from '@sluice/testkit'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Sink } from '../place.ts'
 import { s3OptionsFor } from '../test-support/s3-options.ts'
 import type { S3Options } from './options.ts'
 import { openS3Place, type S3Tuning } from './place.ts'
+
+// Servers of others start slowly on a busy machine.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 const MIB = 1_048_576
 const HOUR = 3_600_000
@@ -165,6 +170,23 @@ describe('a store that checks signatures', () => {
       })
     } finally {
       await server.stop()
+    }
+  })
+})
+
+describe('a store behind TLS', () => {
+  it('is believed only when its certificate is', async () => {
+    const certificate = await createCertificate()
+    const server = await startS3('s3rver', { certificate })
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-s3-tls-'))
+    try {
+      const caFile = join(folder, 'ca.crt')
+      await writeFile(caFile, certificate.ca)
+      await store(await openPlace(server, { caFile }), randomBytes(6 * MIB))
+      await expect(store(await openPlace(server), randomBytes(100))).rejects.toThrow('unable to verify the first certificate')
+    } finally {
+      await server.stop()
+      await rm(folder, { recursive: true, force: true })
     }
   })
 })
