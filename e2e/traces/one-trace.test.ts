@@ -134,6 +134,16 @@ it('attempts hours and days later have traces of their own, with a link to the m
   expect(Number(third!.attributes['sluice.message.age'])).toBeGreaterThan(72 * 3600 - 60)
 })
 
+it('what the postmaster gives up is a part of its trace, with the notice', async () => {
+  const id = await send('tempfail@far.test')
+  const root = await only(id, 'reception')
+  await eventually('it to wait', async () => (await spool.trace(id)).tasks.some(({ state }) => state === 'delayed'))
+  expect(await sluice.cli('bounce', id)).toMatchObject({ code: 0 })
+  const errand = await only(id, 'errand')
+  expect(errand).toMatchObject({ traceId: root.traceId, parentSpanId: root.spanId, attributes: { 'sluice.verb': 'bounce' } })
+  expect(childrenOf(errand).map(({ name }) => name)).toEqual(['notice'])
+})
+
 it('every line of the log about a message carries its ID and its trace’s', async () => {
   const id = await send('reject@far.test', 'ok@far.test', 'anna@own.test')
   const root = await only(id, 'reception')

@@ -15,7 +15,9 @@ export type ExportParts = {
   count: CountSpans
 }
 
-export const createSpanProcessor = ({ exporter, batches, log, count }: ExportParts): SpanProcessor => {
+/** @returns `isAway`: the last batch could not be sent */
+export const createSpanProcessor = (parts: ExportParts): { processor: SpanProcessor; isAway: () => boolean } => {
+  const { exporter, batches, log, count } = parts
   const most = batches.maxQueueSize
   let waiting = 0
   let isAway = false
@@ -40,7 +42,7 @@ export const createSpanProcessor = ({ exporter, batches, log, count }: ExportPar
     shutdown: () => exporter.shutdown(),
   }
   const batch = new BatchSpanProcessor({ exporter: counted, ...batches })
-  return {
+  const processor: SpanProcessor = {
     onStart: () => {},
     onEnd: (span: ReadableSpan) => {
       if (waiting >= most) return count('dropped', 1)
@@ -50,4 +52,5 @@ export const createSpanProcessor = ({ exporter, batches, log, count }: ExportPar
     forceFlush: () => batch.forceFlush(),
     shutdown: () => batch.shutdown(),
   }
+  return { processor, isAway: () => isAway }
 }

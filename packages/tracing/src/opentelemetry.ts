@@ -27,6 +27,8 @@ import type { SpanKind as Kind, Span, SpanOptions, Tracer } from './types.ts'
 
 /** What is not sent by then is lost: a service that stops has better things to do. */
 const CLOSE_MS = 2000
+/** A collector that did not answer the last time gets one more chance, and no patience. */
+const CLOSE_AWAY_MS = 200
 /** Replies and reasons are cut; nothing else of a span grows with what a far end says. */
 const MOST_CHARACTERS = 1024
 
@@ -96,6 +98,7 @@ export const createTracing = ({ service, sample, batches, log, count }: OpenTele
     'service.instance.id': randomUUID(),
     'host.name': hostname(),
   })
+  const { processor, isAway } = createSpanProcessor({ exporter: new OTLPTraceExporter(), batches, log, count })
   const provider = new TracerProvider({
     // What the environment says wins.
     resource: defaultResource()
@@ -103,10 +106,13 @@ export const createTracing = ({ service, sample, batches, log, count }: OpenTele
       .merge(detectResources({ detectors: [envDetector] })),
     sampler: createSampler(sample),
     spanLimits: { attributeValueLengthLimit: MOST_CHARACTERS },
-    spanProcessors: [createSpanProcessor({ exporter: new OTLPTraceExporter(), batches, log, count })],
+    spanProcessors: [processor],
   })
   return {
     tracer: createTracer(provider.getTracer('sluice')),
-    close: () => Promise.race([provider.shutdown().catch(() => {}), sleep(CLOSE_MS, undefined, { ref: false })]),
+    close: () => {
+      const patience = sleep(isAway() ? CLOSE_AWAY_MS : CLOSE_MS, undefined, { ref: false })
+      return Promise.race([provider.shutdown().catch(() => {}), patience])
+    },
   }
 }

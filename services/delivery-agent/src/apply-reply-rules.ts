@@ -5,7 +5,7 @@
  */
 import type { Curb, Outcome } from '@sluice/contracts'
 import type { Directory } from '@sluice/directory'
-import type { Log, Metrics } from '@sluice/runtime'
+import type { Log, Metrics, TraceIds } from '@sluice/runtime'
 import { curbOf, type Judgement, type ReplyRule, replyText } from '@sluice/smtp'
 import { Counter } from 'prom-client'
 import type { ShapedRoute } from './shaped-route.ts'
@@ -20,6 +20,8 @@ export type RuleParts = {
   route: ShapedRoute
   /** Rules that this attempt has told of already. */
   told: Set<string>
+  /** Of the attempt, where it is traced. */
+  ids: TraceIds | undefined
 }
 
 export type Ruled = { judgement: Judgement; curb: Curb | null }
@@ -68,13 +70,13 @@ export const declareActions = (registry: Metrics): Counter<'action'> => {
 export const createApplyReplyRules = (deps: ApplyReplyRulesDependencies): ApplyReplyRules => {
   const count = declareActions(deps.metrics)
 
-  const tell = (rule: ReplyRule, words: string, { id, destination, route, told }: RuleParts): void => {
+  const tell = (rule: ReplyRule, words: string, { id, destination, route, told, ids }: RuleParts): void => {
     if (told.has(rule.name)) return
     told.add(rule.name)
     const actions = actionsOf(rule)
     for (const action of actions) count.inc({ action })
     deps.event()
-    deps.log.event('curb', { id, destination, site: route.site.name, rule: rule.name, actions, reply: words })
+    deps.log.event('curb', { id, destination, site: route.site.name, rule: rule.name, actions, reply: words }, ids)
   }
 
   return (judgement, parts) => {

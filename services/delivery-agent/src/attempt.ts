@@ -184,8 +184,8 @@ const siteReport = ({ site, curb }: Attempt): SiteReport =>
   curb === null ? site : { kind: 'curb', ...curb, ...(site.kind === 'failed' ? { failed: true } : {}) }
 
 /** Reply rules look at every refusal of this attempt. */
-const rulesOf = ({ task, destination, route, shared }: AttemptParts, keep: (curb: Curb) => void): Search['ruled'] => {
-  const parts = { id: task.id, destination, route, told: new Set<string>() }
+const rulesOf = ({ task, destination, route, shared, span }: AttemptParts, keep: (curb: Curb) => void): Search['ruled'] => {
+  const parts = { id: task.id, destination, route, told: new Set<string>(), ids: span?.ids }
   return (judged) => {
     const { judgement, curb } = shared.applyRules(judged, parts)
     if (curb !== null) keep(curb)
@@ -200,7 +200,7 @@ export const runAttempt = async (parts: AttemptParts): Promise<DeliveryReport> =
   }
   const attempt: Attempt = {
     ...parts,
-    search: newSearch(rulesOf(parts, keepCurb), parts.span),
+    search: newSearch(task.id, rulesOf(parts, keepCurb), parts.span),
     outcomes: task.to.map(() => null),
     last: task.to.map(() => null),
     pending: task.to.map((_, i) => i),

@@ -26,6 +26,8 @@ export const isSpent = ({ client, mostMessages }: Connection): boolean =>
 
 /** What became of looking for hosts and dialling them within one attempt. */
 export type Search = {
+  /** Of the message. */
+  id: string
   /** Not tried yet; null: not looked up. */
   left: Candidate[] | null
   /** Dialled last. */
@@ -40,7 +42,8 @@ export type Search = {
   span: Span | null
 }
 
-export const newSearch = (ruled: Search['ruled'], span: Span | null): Search => ({
+export const newSearch = (id: string, ruled: Search['ruled'], span: Span | null): Search => ({
+  id,
   left: null,
   host: null,
   failure: null,
@@ -89,7 +92,7 @@ const dial = async (
   }
   count('failed')
   const { stage, reply, what } = opened.failure
-  log.debug('connection failed', { host, address: candidate.address, stage, what })
+  log.debug('connection failed', { id: search.id, host, address: candidate.address, stage, what, ...search.span?.ids })
   const judged = reply === null ? judge({ kind: 'lost', stage, host, what }) : judge({ kind: 'reply', stage, host, reply })
   search.failure = { judgement: search.ruled(judged), isAboutSite: true }
   search.transcript.push(...opened.transcript)

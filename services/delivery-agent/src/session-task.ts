@@ -158,12 +158,13 @@ export const createTaskHandler = ({ contentStore, conclude, tracer, log, metrics
         return Promise.resolve(
           park(context.destination, handed.id, `the delivery-agent died ${crashes} times in a row with it in hand`),
         )
-      metrics.event('recovery')
-      log.event('recovery', { id: handed.id, destination: context.destination, outcomeUnknown: handed.marked })
       const line = handed.marked ? 'interrupted after the content may have ended' : 'interrupted'
-      return handle(handed, context, 'recovery', (task) =>
-        Promise.resolve(ownReport(task, 'crash', { kind: 'crash', afterDot: handed.marked }, `the delivery was ${line}`)),
-      )
+      return handle(handed, context, 'recovery', (task, _content, span) => {
+        metrics.event('recovery')
+        const fields = { id: task.id, destination: context.destination, outcomeUnknown: handed.marked }
+        log.event('recovery', fields, span?.ids)
+        return Promise.resolve(ownReport(task, 'crash', { kind: 'crash', afterDot: handed.marked }, `the delivery was ${line}`))
+      })
     },
 
     /** It outlived its schedule while its site was left alone, untried. */
