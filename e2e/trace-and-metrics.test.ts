@@ -154,6 +154,27 @@ it('the spooler tells what the whole spool holds, by state and class of site', a
   expect(await figure('ingress', 'sluice_admission_batch_messages_sum', {})).toBeGreaterThan(0)
 })
 
+it('figures are told within moments while Redis hangs, and say so', async () => {
+  sluice.kill('redis', 'SIGSTOP')
+  try {
+    for (const service of SERVICES) {
+      // An answer may be a second old.
+      await eventually(
+        `${service} to see it`,
+        async () => service === 'mailbox' || (await figure(service, 'sluice_redis_up', {})) === 0,
+      )
+      const startedAt = performance.now()
+      const { status, text } = await ask(service, '/metrics')
+      expect({ service, status }).toEqual({ service, status: 200 })
+      expect(performance.now() - startedAt).toBeLessThan(5000)
+      expect(text).toContain('sluice_process_cpu_seconds_total')
+    }
+  } finally {
+    sluice.kill('redis', 'SIGCONT')
+  }
+  await eventually('Redis to be seen again', async () => (await figure('spooler', 'sluice_redis_up', {})) === 1)
+})
+
 it('R-full: readiness follows the durability of Redis: not ready and no mail while it could forget, ready again afterwards', async () => {
   await spool.redis.config('SET', 'appendfsync', 'everysec')
   try {

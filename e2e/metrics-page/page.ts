@@ -18,7 +18,7 @@ const LABELS: Record<string, string> = {
   part: '`connect`, `envelope`, `content`',
   result: 'one of those that the meaning names; at the mailbox `delivered`, `deferred`, `refused`',
   action: 'what a reply rule does: `pause`, `connections`, `rate`, `retry`, `permanent`, `temporary`',
-  store: 'a content store: `redis`, `file`',
+  store: 'a content store: `redis`, `file`, `s3`',
   operation: '`written`, `read`',
 }
 

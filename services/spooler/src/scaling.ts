@@ -1,4 +1,5 @@
 /** The scaling figure: `GET /scaling` for KEDA and people, `sluice_sessions_wanted` for Prometheus. Every spooler tells the same. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Metrics } from '@sluice/runtime'
 import type { SessionsWanted } from '@sluice/spool'
 import { Gauge } from 'prom-client'
@@ -22,6 +23,9 @@ export const createScaling =
     return { sessions, open, waiting, perAgent, agents: Math.ceil(sessions / perAgent) }
   }
 
+/** A scrape waits no longer for it. */
+const PATIENCE_MS = 1000
+
 /** While Redis is away there is no value, not a wrong one. */
 export const declareScaling = (registry: Metrics, scaling: () => Promise<Pick<Scaling, 'sessions'>>): void => {
   new Gauge({
@@ -29,7 +33,8 @@ export const declareScaling = (registry: Metrics, scaling: () => Promise<Pick<Sc
     help: 'Conversations that are wanted now, for scaling delivery-agents: open ones, and those due and permitted that wait for an agent; never the backlog. Each spooler tells the whole: take the max',
     registers: [registry],
     async collect() {
-      const found = await scaling().catch(() => null)
+      const asked = scaling().catch(() => null)
+      const found = await Promise.race([asked, sleep(PATIENCE_MS, null, { ref: false })])
       if (found === null) this.remove()
       else this.set(found.sessions)
     },
