@@ -1,5 +1,6 @@
 /** kubectl and helm, as a user has them, for one namespace. Every call has a limit; what fails throws with what it said. */
 import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,6 +78,14 @@ export const createKube = (namespace: string, release: string) => {
       return run(program, args)
     },
   }
+}
+
+/** `kubectl apply` of objects; those of a namespace come to lie in the release's. */
+export const applyObjects = async (kube: Kube, items: object[]): Promise<void> => {
+  const child = spawn('kubectl', ['-n', kube.namespace, 'apply', '-f', '-'], { stdio: ['pipe', 'ignore', 'inherit'] })
+  child.stdin.end(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`kubectl apply ended with ${code}`)
 }
 
 /** `kubectl port-forward`: a port of this machine that leads to a service. @throws when it does not come up */

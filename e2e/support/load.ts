@@ -15,6 +15,8 @@ export type Attempted = {
 }
 
 export type LoadOptions = {
+  /** Default 127.0.0.1. */
+  host?: string
   port: number
   count: number
   /** Default 10. */
@@ -102,7 +104,7 @@ const introduce = async (smtp: Smtp): Promise<void> => {
 }
 
 export const startLoad = (options: LoadOptions): Load => {
-  const { port, count, connections = 10, to, bodyBytes = 200 } = options
+  const { host, port, count, connections = 10, to, bodyBytes = 200 } = options
   const messages: Attempted[] = Array.from({ length: count }, (_, n) => ({ to: [to(n)].flat(), id: null, unknown: 0 }))
   const open = [...messages].reverse()
   const body = bodyOf(bodyBytes)
@@ -125,7 +127,7 @@ export const startLoad = (options: LoadOptions): Load => {
 
   /** One connection, until it ends or nothing is left to send. */
   const converse = async (): Promise<void> => {
-    const smtp = openSmtp(port)
+    const smtp = openSmtp(port, host)
     let current: Attempted | undefined
     let following: Attempted | undefined
     let contentSent = false

@@ -77,7 +77,7 @@ export const faults: Theme = async (world) => {
     await steps.step('the account', () => account(running, arrivalsAt(far, kube)))
   } finally {
     await load?.stop()
-    if (!options.keep) await removeRelease(kube)
     await far.stop()
+    if (!options.keep) await removeRelease(kube)
   }
 }

@@ -2,5 +2,8 @@
 import type { Theme } from '../world.ts'
 import { faults } from './faults.ts'
 import { install } from './install.ts'
+import { redisCluster } from './redis-cluster.ts'
+import { s3 } from './s3.ts'
+import { scaling } from './scaling.ts'
 
-export const THEMES: Record<string, Theme> = { install, faults }
+export const THEMES: Record<string, Theme> = { install, faults, scaling, 'redis-cluster': redisCluster, s3 }

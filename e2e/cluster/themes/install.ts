@@ -132,7 +132,7 @@ export const install: Theme = async (world) => {
     await steps.step('a hidden client is not relayed', () => hiddenClient(kube, host))
   } finally {
     await steps.step('uninstall leaves its volumes only', () => (world.options.keep ? Promise.resolve('kept') : leftovers(kube)))
-    if (!world.options.keep) await removeRelease(kube)
     await far.stop()
+    if (!world.options.keep) await removeRelease(kube)
   }
 }
