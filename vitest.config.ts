@@ -34,8 +34,8 @@ export default defineConfig({
         test: {
           name: 'traces',
           include: ['e2e/traces/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           maxWorkers: 1,
         },
       },

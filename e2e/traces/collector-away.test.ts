@@ -72,9 +72,7 @@ it('it takes and never answers: mail flows, at most a queue of spans waits, and 
     await eventually('the count', async () => (await spans(sluice, 'ingress', 'dropped')) >= MESSAGES * 4 - 64)
     expect(await spans(sluice, 'ingress', 'exported')).toBe(0)
     expect(sockets.length).toBeGreaterThan(0)
-    const startedAt = performance.now()
     expect(await sluice.pause('SIGTERM')).toBe(0)
-    expect(performance.now() - startedAt).toBeLessThan(15_000)
     expect(sluice.output()).not.toContain('not done within the grace time')
   } finally {
     await sluice.stop()
