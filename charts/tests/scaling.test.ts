@@ -96,7 +96,10 @@ describe('figures', () => {
 
   it('are read through a Service, by a ServiceMonitor', async () => {
     const objects = await render({ monitoring: { serviceMonitor: { enabled: true } } })
-    const { selector } = findCustom(objects, 'ServiceMonitor').spec as { selector: { matchLabels: Record<string, string> } }
+    const { spec } = findCustom(objects, 'ServiceMonitor')
+    const { selector } = spec as { selector: { matchLabels: Record<string, string> } }
+    // Alerts go by the label `service` that the figures have.
+    expect(spec).toMatchObject({ endpoints: [{ port: 'http', honorLabels: true }] })
     const service = find(objects, 'Service', 'metrics')
     expect(service.metadata?.labels).toMatchObject(selector.matchLabels)
     expect(service.spec).toMatchObject({ clusterIP: 'None', publishNotReadyAddresses: true })

@@ -11,8 +11,10 @@ app.kubernetes.io/part-of: sluice
 sluice/metrics: "true"
 {{- end -}}
 
+{{/* Figures have a label `service`, which must not give way to the name of a Kubernetes Service: alerts and dashboards go by it. */}}
 {{- define "sluice.monitoring.endpoint" -}}
 path: /metrics
+honorLabels: true
 interval: {{ .interval }}
 scrapeTimeout: {{ .scrapeTimeout }}
 {{- with .relabelings }}
