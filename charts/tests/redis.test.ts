@@ -66,11 +66,12 @@ describe('the bundled Redis', () => {
     expect(find(objects, 'Role', 'make-secrets').rules).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['create'] }])
   })
 
-  it('has its Secret removed by a Job that may remove this one, and nothing else', async () => {
+  it('has its Secret removed by a Job that may remove this one and the pod of the last test, and nothing else', async () => {
     const objects = await render()
     expect(find(objects, 'Job', 'remove-secrets').metadata?.annotations?.['helm.sh/hook']).toBe('post-delete')
     expect(find(objects, 'Role', 'remove-secrets').rules).toEqual([
       { apiGroups: [''], resources: ['secrets'], verbs: ['delete'], resourceNames: ['gate-sluice-made'] },
+      { apiGroups: [''], resources: ['pods'], verbs: ['delete'], resourceNames: ['gate-sluice-test'] },
     ])
   })
 

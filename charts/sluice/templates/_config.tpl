@@ -138,12 +138,17 @@ whose name holds a secret so that nobody else can send there. As JSON. Takes roo
 {{- $domains := $directory.domains -}}
 {{- if and .root.Values.test.enabled (ne .component "mailbox") -}}
 {{- $sink := printf "%s:2525" (include "sluice.host" (dict "root" .root "component" "test")) -}}
-{{- $routes = append $routes (dict "name" "helm-test" "type" "smtp" "hosts" (list $sink) "tls" "off") -}}
+{{- $routes = append $routes (dict "name" "helm-test" "type" "smtp" "hosts" (list $sink) "tls" "off" "schedule" "helm-test") -}}
 {{- if or $isIngress $isAgent -}}
 {{- $domains = append $domains (dict "name" (include "sluice.test.domain" .root) "route" "helm-test" "recipients" "any") -}}
 {{- end -}}
 {{- end -}}
 {{- toJson (dict "domains" $domains "accounts" $accounts "routes" $routes) -}}
+{{- end -}}
+
+{{/* The Service of a sink that has just begun may refuse for a moment; and a sink that has gone is soon given up. */}}
+{{- define "sluice.test.schedule" -}}
+delays: [2s, 3s, 5s, 30s, 60s]
 {{- end -}}
 
 {{- define "sluice.test.domain" -}}
@@ -163,6 +168,7 @@ helm-test-${SLUICE_TEST_TOKEN}.internal
       "http" (dict "host" (trimAll "[]" $listen) "ports" (merge (dict .component 9100) (dict "ingress" 0 "spooler" 0 "delivery-agent" 0 "mailbox" 0)))
       "shutdownGrace" (printf "%ss" (include "sluice.shutdownGrace" .))) -}}
 {{- if not $isMailbox -}}{{- $_ := set $set "redis" (include "sluice.config.redis" $root | fromJson) -}}{{- end -}}
+{{- if and $root.Values.test.enabled (not $isMailbox) -}}{{- $_ := set $set "schedules" (dict "helm-test" (include "sluice.test.schedule" . | fromYaml)) -}}{{- end -}}
 {{- with $root.Values.config.policies -}}{{- $_ := set $set "policies" (include "sluice.withTlsWords" . | fromJson).list -}}{{- end -}}
 {{- with $root.Values.config.replyRules -}}{{- $_ := set $set "replyRules" (include "sluice.replyRules" . | fromJson).list -}}{{- end -}}
 {{- $config := omit $root.Values.config "redis" -}}
