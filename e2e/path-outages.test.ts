@@ -175,6 +175,35 @@ describe.concurrent('SIGTERM', () => {
   }, 30_000)
 })
 
+describe.concurrent('SIGTERM while Redis is away', () => {
+  it('R-shutdown: who has nothing in hand leaves at once, whatever the grace time; who has, stays', async () => {
+    await withPath({ config: 'shutdownGrace: 10m', farEnd: { slowMs: 6000 }, agents: 0, spoolers: 0 }, async (path) => {
+      const [busy, spooler] = [await path.addAgent(), await path.addSpooler()]
+      const slow = await path.send({ to: ['slow@far.test'] })
+      await path.untilEvent('attempt', slow)
+      const idle = await path.addAgent()
+      await sleep(500)
+      await path.server.kill()
+      const startedAt = performance.now()
+      const closing = busy.close()
+      await Promise.all([idle.close(), spooler.close()])
+      expect(performance.now() - startedAt).toBeLessThan(5000)
+      await path.untilEvent('delivery', slow)
+      let isGone = false
+      void closing.then(() => {
+        isGone = true
+      })
+      await sleep(2500)
+      expect(isGone).toBe(false)
+      await path.server.start()
+      await closing
+      await path.addSpooler()
+      await path.untilEmpty()
+      expectOnce(path, [slow])
+    })
+  }, 60_000)
+})
+
 describe.concurrent('an agent with more sessions than places', () => {
   it('makes room: a destination with much to do does not keep it from another', async () => {
     await withPath({ config: 'delivery: { sessions: 1 }', far: 'connections: 2', farEnd: { delayMs: 60 } }, async (path) => {

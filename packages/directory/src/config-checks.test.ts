@@ -86,6 +86,14 @@ describe('listeners', () => {
       )
     })
 
+  it('balancers that may be anybody are worth a warning: who says whose connection it is could claim any address', async () => {
+    const listener = (trusted: string): string => `listeners: [{ name: smtp, listen: 2525, proxy: { trusted: [${trusted}] } }]\n`
+    const broad = (await loadText(listener('"0.0.0.0/0"'))).warnings.filter((one) => one.includes('claim any address'))
+    expect(broad).toEqual([expect.stringContaining('listeners: proxy.trusted of smtp holds the Internet')])
+    expect((await loadText(listener('10.0.3.0/24'))).warnings.join()).not.toContain('claim any address')
+    await expect(loadText(listener(''))).rejects.toThrow(/proxy\.trusted: expected at least 1 entries/)
+  })
+
   it('a key that belongs to another certificate is an error, as is a file that holds none', async () => {
     const [one, two] = [await createCertificate(), await createCertificate()]
     const files = { 'one.crt': one.cert, 'one.key': one.key, 'two.key': two.key, 'no.pem': 'nothing\n' }

@@ -133,9 +133,9 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     close: async () => {
       live.stop()
       abort.abort()
-      // BullMQ waits for Redis before it lets go; the grace time does not.
+      // BullMQ waits for Redis before it lets go; the grace time does not, and whatever is in hand is taken up by others.
       const grace = sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })
-      await Promise.race([Promise.all([running, intake.close()]), grace])
+      await Promise.race([Promise.all([running, intake.close()]), redis.untilAway(), grace])
       await health.close()
       await tracing.close()
       redis.disconnect()
