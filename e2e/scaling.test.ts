@@ -104,20 +104,21 @@ describe(`${TASKS} messages for ${DOMAINS} domains at one site that takes one a 
 
   it('every spooler tells the same, by page and by figure', async () => {
     // Nobody opens or takes a session now: all permits are in use.
-    await eventually('all permits in use', async () => (await scaling()).sessions === 20)
+    for (const each of [first, second]) await eventually('all permits in use', async () => (await scaling(each)).sessions === 20)
     expect(await scaling(second)).toEqual(await scaling(first))
     expect([await gauge(first), await gauge(second)]).toEqual(['20', '20'])
   })
 
-  it('with an agent want that one and no other, all the time', { timeout: 120_000 }, async () => {
+  it('with an agent want that one and no other, all the time', { timeout: 240_000 }, async () => {
     const agent = await startService('delivery-agent', env)
     try {
       await eventually('mail at the far end', () => far.messages.length > 0)
-      const seen = await watched(15_000)
+      // Longer than the first sleep of those whose moment is far: they wake by the hundred.
+      const seen = await watched(75_000)
       expect(Math.max(...seen.map(({ agents }) => agents))).toBe(1)
       // Once each domain has its moment, only those wait whose moment is near.
       expect(most(seen.slice(-50))).toBeLessThanOrEqual(5)
-      expect(far.messages.length).toBeLessThan(30)
+      expect(far.messages.length).toBeLessThan(110)
     } finally {
       await agent.stop()
     }
@@ -137,7 +138,7 @@ describe('a slow site', () => {
     try {
       await eventually('conversations', async () => (await scaling()).open >= PER_AGENT - 5, 30_000)
       const seen = await watched(3000)
-      expect(most(seen)).toBeLessThanOrEqual(SLOW_CONNECTIONS + before + 5)
+      expect(most(seen)).toBeLessThanOrEqual(SLOW_CONNECTIONS + before + 25)
       expect(Math.min(...seen.map(({ sessions }) => sessions))).toBeGreaterThan(SLOW_CONNECTIONS / 2)
       expect(seen.at(-1)?.agents).toBe(3)
     } finally {
