@@ -73,6 +73,8 @@ describe.concurrent('an agent that dies with mail in hand', () => {
       expect((await taskOf(path, before))?.nextAttemptAt).toBeGreaterThan(path.now() + HOUR)
       expect((await taskOf(path, after))?.problem).toMatch(/not known/)
       expect((await taskOf(path, poison))?.problem).toMatch(/died 3 times/)
+      // They linger for a moment, as mail might come.
+      await path.until(async () => (await path.verbs.queue())[0]?.sessions === 0, 'its sessions to end')
       expect((await path.verbs.queue())[0]).toMatchObject({ destination: 'far', delayed: 1, parked: 2, active: 0, sessions: 0 })
       const well = await path.send({ to: ['ok+well@far.test'] })
       await path.untilEvent('delivery', well)
