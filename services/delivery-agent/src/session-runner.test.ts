@@ -21,7 +21,7 @@ const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }],
 const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 /** Runs a session against scripted answers of the spool; `Error` is a reply that was lost. */
-const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0, replyAfterMs = 0 } = {}) => {
+const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0, replyAfterMs = 0, expire = false } = {}) => {
   const marked: string[] = []
   const asked: { mode: string; settlements: string[]; site: string }[] = []
   const calls: string[] = []
@@ -62,7 +62,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0,
     stopping: () => false,
     signal: new AbortController().signal,
   })
-  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire: false, errand: false })
+  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire, errand: false })
   return { asked, calls, released, marked }
 }
 
@@ -72,6 +72,14 @@ describe('a session', () => {
     const { asked, calls } = await runAgainst([lost, { kind: 'recovered', tasks: [handed(1)] }])
     expect(calls).toEqual(['attempt'])
     expect(asked.map(({ mode }) => mode)).toEqual(['start', 'start', 'run'])
+  })
+
+  it('ends what it was about to expire when an agent died: its sender may have been told already', async () => {
+    const { calls, asked } = await runAgainst([{ kind: 'recovered', tasks: [handed(1)] }], 2, { expire: true })
+    expect(calls).toEqual(['expire'])
+    expect(asked.map(({ mode }) => mode)).toEqual(['start', 'run'])
+    const taken = await runAgainst([{ kind: 'recovered', tasks: [handed(2)] }], 3, { expire: true })
+    expect(taken.calls).toEqual(['recover 1'])
   })
 
   it('recovers what an earlier run had in hand, and says how many died with it', async () => {

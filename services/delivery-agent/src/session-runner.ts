@@ -17,7 +17,7 @@ import type { ShapedRoute, ShapeRoute } from './shaped-route.ts'
 
 export type SessionRun = {
   key: SessionKey
-  /** Takes only what has outlived its schedule. */
+  /** Takes only what has outlived its schedule, in its first run; a later one ends what that had in hand, then goes on as any other. */
   expire: boolean
   /** Takes only what the postmaster marked. */
   errand: boolean
@@ -110,13 +110,17 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     }
   }
 
+  const expires = (run: SessionRun): boolean => run.expire && run.key.run === 1
+  const expireOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
+    const why = (await client.siteReason(run.key).catch(() => null)) ?? 'the site was not reachable'
+    return tasks.expire(task, context, why)
+  }
+
   const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
     if (task.verb !== null) return deps.execute(task, context)
     // A mark that was taken back meanwhile.
     if (run.errand) return { settlements: [{ kind: 'return', id: task.id }], site: NO_REPORT, task: null }
-    if (!run.expire) return tasks.attempt(task, context)
-    const why = (await client.siteReason(run.key).catch(() => null)) ?? 'the site was not reachable'
-    return tasks.expire(task, context, why)
+    return expires(run) ? expireOne(run, task, context) : tasks.attempt(task, context)
   }
 
   /** In hand already: another run of this session died with it, or the reply that handed it to this run was lost. */
@@ -125,6 +129,8 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     const crashes = Math.max(1, run.key.run - task.takenBy)
     // Nothing of it can have reached a far end: the errand is done again.
     if (task.verb !== null && !task.marked && crashes < MOST_CRASHES) return deps.execute(task, context)
+    // Nobody was dialled for it, and its sender may have been told already.
+    if (run.expire && task.takenBy === 1 && !task.marked && crashes < MOST_CRASHES) return expireOne(run, task, context)
     return tasks.recover(task, context, crashes)
   }
 
@@ -135,10 +141,10 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return handled
   }
 
-  const firstMode = (run: SessionRun): TurnMode => (run.errand ? 'errand-start' : run.expire ? 'expire' : 'start')
+  const firstMode = (run: SessionRun): TurnMode => (run.errand ? 'errand-start' : expires(run) ? 'expire' : 'start')
   const nextMode = (run: SessionRun, attempted: number): TurnMode => {
     if (deps.stopping()) return run.errand ? 'errand-close' : 'close'
-    if (run.errand || run.expire) return run.errand ? 'errand' : 'expire'
+    if (run.errand || expires(run)) return run.errand ? 'errand' : 'expire'
     const agent = deps.lingering.mayLinger(run.key, attempted)
     return agent === null ? 'run' : `linger ${agent}`
   }

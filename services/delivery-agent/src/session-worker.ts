@@ -23,8 +23,7 @@ const runOf = (lane: number, job: Job, token: string): SessionRun => {
   const { destination, expire, errand } = sessionSchema.parse(job.data)
   const run = job.attemptsStarted
   const key = { lane, destination, id: job.id ?? '', token, run }
-  // A later run of a session that expires mail takes up what the first had in hand, as any other.
-  return { key, expire: expire === true && run === 1, errand: errand === true }
+  return { key, expire: expire === true, errand: errand === true }
 }
 
 /** Sessions of one lane that an agent runs at once. */
