@@ -30,7 +30,7 @@ export const account = async (load: MailLoad, arrivals: Arrivals): Promise<strin
   const lost = missing(load, arrived)
   const count = (stage: string): number => load.refusals.filter((refusal) => refusal.stage === stage).length
   const doubles = arrived.length - new Set(arrived).size
-  const refusals = `${count('connect')} connections refused, ${count('cut')} cut, ${count('reply')} replies 4xx, ${count('unknown')} of unknown fate`
+  const refusals = `${count('connect')} connections refused, ${count('cut')} cut, ${count('reply')} replies 4xx, ${count('unknown')} of unknown fate, ${count('goodbye')} told goodbye between two messages`
   const text = `${load.accepted.length} accepted, ${lost.length} lost, ${doubles} doubled; ${refusals}`
   if (lost.length > 0 || load.accepted.length === 0) throw new Error(`${text}; lost: ${lost.slice(0, 5).join(', ')}`)
   return text

@@ -1,12 +1,15 @@
-/** The address that a cluster gives to a LoadBalancer service, and a greeting from behind it. */
+/** Where mail comes in from outside: the address of a LoadBalancer service, or a NodePort; and a greeting from behind it. */
 import { eventually } from '../support/gateway.ts'
 import { openWire } from '../support/wire.ts'
 import type { Kube } from './kube.ts'
 
-type Service = { status: { loadBalancer: { ingress?: { ip?: string; hostname?: string }[] } } }
+type Service = {
+  spec: { ports: { name: string; nodePort?: number }[] }
+  status: { loadBalancer: { ingress?: { ip?: string; hostname?: string }[] } }
+}
 
-const greets = async (host: string): Promise<boolean> => {
-  const wire = await openWire(25, host)
+const greets = async (host: string, port = 25): Promise<boolean> => {
+  const wire = await openWire(port, host)
   wire.close()
   return wire.greeting?.startsWith('220') === true
 }
@@ -24,4 +27,19 @@ export const balancerAddress = async (kube: Kube): Promise<string> => {
   )
   await eventually('a greeting behind the load balancer', () => greets(address).catch(() => false), 120_000, 250)
   return address
+}
+
+type Nodes = { items: { metadata: { name: string }; status: { addresses: { type: string; address: string }[] } }[] }
+
+/** The NodePort of a service at the node where Redis is, and a greeting there. @throws when nobody answered within two minutes */
+export const nodePort = async (kube: Kube): Promise<{ host: string; port: number }> => {
+  const [redis] = await kube.pods('redis')
+  const { items } = await kube.get<Nodes>('nodes')
+  const node = items.find(({ metadata }) => metadata.name === redis?.spec.nodeName)
+  const host = node?.status.addresses.find(({ type }) => type === 'InternalIP')?.address
+  const { spec } = await kube.get<Service>('service', `${kube.release}-ingress`)
+  const port = spec.ports.find(({ name }) => name === 'smtp')?.nodePort
+  if (host === undefined || port === undefined) throw new Error('the service has no NodePort')
+  await eventually('a greeting at the NodePort', () => greets(host, port).catch(() => false), 120_000, 250)
+  return { host, port }
 }

@@ -6,7 +6,7 @@ import type { ClusterOptions } from './options.ts'
 
 export type Scene = {
   kube: Kube
-  values: (tag: 'first' | 'second', more?: object) => object
+  values: (tag: 'first' | 'second') => object
   options: ClusterOptions
 }
 
@@ -31,14 +31,18 @@ export const untilAllReady = async ({ kube }: Scene): Promise<void> => {
   await eventually('every pod to be ready', () => isWhole(kube).catch(() => false), WHOLE_WITHIN_MS, 500)
 }
 
-export const upgradeTo = async ({ kube, values }: Scene, tag: 'first' | 'second'): Promise<string> => {
+/** Of the pods that are there to stay. */
+const tagsOf = async (kube: Kube, component: string): Promise<string[]> =>
+  (await kube.pods(component)).filter(isReady).map((pod) => pod.spec.containers[0]?.image.split(':').at(-1) ?? '')
+
+export const upgradeTo = async ({ kube, values, options }: Scene, tag: 'first' | 'second'): Promise<string> => {
   const startedAt = performance.now()
   if (tag === 'second') await kube.upgrade(values('second'))
   else await kube.helm('rollback', kube.release, '--wait', '--timeout', '300s')
-  const images = await Promise.all(
-    COMPONENTS.slice(0, 4).map(async (name) => (await kube.pods(name))[0]?.status.containerStatuses?.[0]?.image),
-  )
-  return `${((performance.now() - startedAt) / 1000).toFixed(0)} s, now ${images[0]?.split(':').at(-1)}`
+  const running = await Promise.all(COMPONENTS.slice(0, 4).map((name) => tagsOf(kube, name)))
+  const tags = [...new Set(running.flat())]
+  if (tags.length !== 1 || tags[0] !== options.tags[tag]) throw new Error(`running: ${tags.join(', ')}`)
+  return `${((performance.now() - startedAt) / 1000).toFixed(0)} s, all of ${tags[0]}`
 }
 
 export const scaleAgents = async (scene: Scene): Promise<string> => {
@@ -100,7 +104,7 @@ export const killContainers = async (scene: Scene, component: string): Promise<s
 
 export const drain = async (scene: Scene): Promise<string> => {
   const { kube } = scene
-  const node = await nodeWithoutVolumes(kube)
+  const node = await otherNode(kube)
   try {
     const flags = [
       '--ignore-daemonsets',
@@ -115,8 +119,8 @@ export const drain = async (scene: Scene): Promise<string> => {
   return `${node} drained`
 }
 
-/** A pod with a local volume cannot go elsewhere: the node is chosen among those without one, else any but that of Redis. */
-const nodeWithoutVolumes = async (kube: Kube): Promise<string> => {
+/** Not the node of Redis, whose volume may be bound to it, and through which the clients come. */
+const otherNode = async (kube: Kube): Promise<string> => {
   const [redis] = await kube.pods('redis')
   const { items } = await kube.get<{ items: { metadata: { name: string } }[] }>('nodes')
   const node = items.map(({ metadata }) => metadata.name).find((name) => name !== redis?.spec.nodeName)
@@ -128,12 +132,18 @@ export const cutOff = async (scene: Scene): Promise<string> => {
   const { kube, options } = scene
   const { cut, mend } = options
   if (cut === undefined || mend === undefined) throw new Error('nothing is known to cut a node off with: --cut, --mend')
-  const node = await nodeWithoutVolumes(kube)
+  const node = await otherNode(kube)
+  // After a drain everything is where Redis is: new pods spread again.
+  for (const name of ['ingress', 'spooler', 'delivery-agent'])
+    await kube.kubectl('rollout', 'restart', `deployment/${kube.release}-${name}`)
+  for (const name of ['ingress', 'spooler', 'delivery-agent']) await kube.rolledOut(name)
+  const there = (await kube.get<{ items: Pod[] }>('pods')).items.filter((pod) => pod.spec.nodeName === node && isReady(pod))
+  if (there.length === 0) throw new Error(`none of our pods is on ${node}: nothing would be cut off`)
   await kube.command(cut, node)
   try {
     await sleep(CUT_MS)
   } finally {
     await kube.command(mend, node)
   }
-  return `${node} cut off for ${CUT_MS / 1000} s`
+  return `${node} cut off for ${CUT_MS / 1000} s, with ${there.length} pods`
 }

@@ -22,12 +22,12 @@ const run = async (program: string, args: string[], limitMs = LIMIT_MS): Promise
 
 export type Pod = {
   metadata: { name: string; uid: string; deletionTimestamp?: string; labels: Record<string, string> }
-  spec: { nodeName: string }
+  spec: { nodeName: string; containers: { image: string }[] }
   status: {
     phase: string
     podIP?: string
     conditions?: { type: string; status: string }[]
-    containerStatuses?: { name: string; restartCount: number; containerID?: string; image: string }[]
+    containerStatuses?: { name: string; restartCount: number }[]
   }
 }
 

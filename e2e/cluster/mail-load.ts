@@ -6,8 +6,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openSmtp, type Smtp } from '../support/load.ts'
 
-/** A time at which a client could not do what it came for. `connect`: nobody answered, or the greeting was no 220. */
-export type Refusal = { at: number; stage: 'connect' | 'cut' | 'reply' | 'unknown'; reply: string }
+/**
+ * A time at which a client could not do what it came for. `connect`: nobody answered, or the greeting was no 220. `cut`: the connection
+ * ended without a word. `reply`: the server said no. `unknown`: the content went out, and no reply came. `goodbye`: between two
+ * messages the server told that it shuts down (RFC 5321 §3.8), and the next connection found another one: nothing was refused.
+ */
+export type Refusal = { at: number; stage: 'connect' | 'cut' | 'reply' | 'unknown' | 'goodbye'; reply: string }
 
 export type MailLoad = {
   /** Recipients whose message got a 250, in order. */
@@ -17,7 +21,7 @@ export type MailLoad = {
   stop: () => Promise<void>
 }
 
-const CLIENTS = 16
+const CLIENTS = 32
 const PER_CONNECTION = 50
 const PAUSE_MS = 200
 const REPLY_WITHIN_MS = 30_000
@@ -44,6 +48,8 @@ const replyOf = async (smtp: Smtp): Promise<string> => {
 
 type Told = { kind: 'accepted' } | { kind: 'refused'; refusal: Omit<Refusal, 'at'> }
 
+const GOODBYE = /^421 4\.3\.2 /
+
 const refused = (stage: Refusal['stage'], reply = ''): Told => ({ kind: 'refused', refusal: { stage, reply } })
 
 const say = async (smtp: Smtp, to: string, body: string): Promise<Told> => {
@@ -53,13 +59,11 @@ const say = async (smtp: Smtp, to: string, body: string): Promise<Told> => {
     while (replies.length < 3) replies.push(await replyOf(smtp))
   } catch {
     // A server that has said goodbye (421) was read; one that has not was cut.
-    return refused(replies.some((reply) => reply.startsWith('4')) ? 'reply' : 'cut', replies.at(-1))
+    const said = replies.find((reply) => reply.startsWith('4'))
+    return said === undefined ? refused('cut') : refused(GOODBYE.test(said) ? 'goodbye' : 'reply', said)
   }
-  if (!replies[2]?.startsWith('354'))
-    return refused(
-      'reply',
-      replies.find((reply) => !/^2/.test(reply)),
-    )
+  const said = replies[2]?.startsWith('354') ? undefined : (replies.find((reply) => !reply.startsWith('2')) ?? '')
+  if (said !== undefined) return refused(GOODBYE.test(said) ? 'goodbye' : 'reply', said)
   smtp.write(`From: <load@client.test>\r\nTo: <${to}>\r\nSubject: load\r\nMessage-ID: <${to}>\r\n\r\n${body}\r\n.\r\n`)
   try {
     const reply = await replyOf(smtp)
@@ -69,9 +73,20 @@ const say = async (smtp: Smtp, to: string, body: string): Promise<Told> => {
   }
 }
 
-/** @param options.to the recipient of message n */
-export const startMailLoad = (options: { host: string; rate: number; to: (n: number) => string; bytes?: number }): MailLoad => {
-  const { host, rate, to, bytes = 1000 } = options
+export type MailLoadOptions = {
+  host: string
+  /** Default 25. */
+  port?: number
+  /** Messages a second. */
+  rate: number
+  /** The recipient of message n. */
+  to: (n: number) => string
+  /** Of the body; default 1000. */
+  bytes?: number
+}
+
+export const startMailLoad = (options: MailLoadOptions): MailLoad => {
+  const { host, port = 25, rate, to, bytes = 1000 } = options
   const body = `${'x'.repeat(76)}\r\n`.repeat(Math.max(1, Math.round(bytes / 78))).trimEnd()
   const accepted: string[] = []
   const refusals: Refusal[] = []
@@ -112,7 +127,7 @@ export const startMailLoad = (options: { host: string; rate: number; to: (n: num
   }
   const client = async (): Promise<void> => {
     while (!stopped || again.length > 0) {
-      const smtp = openSmtp(25, host)
+      const smtp = openSmtp(port, host)
       await converse(smtp)
       smtp.close()
       await sleep(PAUSE_MS)
