@@ -44,16 +44,24 @@ http: { ports: { ingress: ${http}, spooler: 0, delivery-agent: 0, mailbox: 0 } }
     }
   })
 
-  it('is gone for good: an agent with nothing in hand ends at once, whatever its grace time', async () => {
+  it.each([
+    ['nothing in hand', null, 30_000],
+    ['a conversation in hand, once its lock has lapsed', 'never-answer@far.test', 60_000],
+  ])('is gone for good: an agent with %s ends, whatever its grace time', async (_what, to, withinMs) => {
     const redis = await startRedis()
     const sluice = await startSluice({ config: `${allTo(far)}\nredis: { url: "${redis.url}" }\nshutdownGrace: 5m\n` })
     try {
+      if (to !== null) {
+        await startLoad({ port: sluice.smtpPort, count: 1, to: () => to }).done
+        await eventually('the attempt', () => far.connections.some(({ commands }) => commands.some((line) => line.includes(to))))
+      }
       const before = sluice.pidOf('delivery-agent')
       await redis.kill()
       sluice.kill('delivery-agent', 'SIGTERM')
-      await eventually('another agent', () => sluice.pidOf('delivery-agent') !== before, 30_000)
+      await eventually('another agent', () => sluice.pidOf('delivery-agent') !== before, withinMs)
     } finally {
       await redis.start()
+      far.dropAll()
       await sluice.stop()
       await redis.stop()
     }

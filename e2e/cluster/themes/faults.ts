@@ -20,6 +20,7 @@ import type { Theme } from '../world.ts'
  */
 const INBOUND = {
   config: {
+    trustedNetworks: [],
     domains: [
       { name: 'sluice.test', route: 'local', postmaster: 'me@sluice.test' },
       { name: 'far.test', route: 'far', recipients: 'any' },

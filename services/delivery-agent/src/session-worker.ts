@@ -16,6 +16,8 @@ export const LOCK_MS = 15_000
 const STALLED_EVERY_MS = 5_000
 /** For the goodbye of an idle worker to Redis, which may be gone for good. */
 const LET_GO_MS = 2_000
+/** While it closes, and then only. */
+const LOOK_EVERY_MS = 500
 
 const sessionSchema = z.object({ destination: z.string(), expire: z.boolean().optional(), errand: z.boolean().optional() })
 
@@ -61,6 +63,18 @@ const createInHand = () => {
   }
 }
 
+/**
+ * Resolves when Redis has been away for longer than a lock lasts. What is in hand then is another run's to take up once Redis is back:
+ * the fence would let nothing be settled from here.
+ */
+const untilLocksLapsed = async (redis: Redis | Cluster): Promise<void> => {
+  let readyAt = Date.now()
+  while (Date.now() - readyAt < LOCK_MS + LET_GO_MS) {
+    if (redis.status === 'ready') readyAt = Date.now()
+    await sleep(LOOK_EVERY_MS, undefined, { ref: false })
+  }
+}
+
 export const startSessionWorkers = async (options: SessionWorkerOptions): Promise<SessionWorkers> => {
   const { redis, lanes, concurrency, runSession, log } = options
   const inHand = createInHand()
@@ -97,7 +111,8 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
   return {
     close: async () => {
       const closed = Promise.all(workers.map((worker) => worker.close()))
-      await Promise.race([closed, inHand.none().then(() => sleep(LET_GO_MS, undefined, { ref: false }))])
+      const letGo = inHand.none().then(() => sleep(LET_GO_MS, undefined, { ref: false }))
+      await Promise.race([closed, letGo, untilLocksLapsed(redis)])
     },
   }
 }
