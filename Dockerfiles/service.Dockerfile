@@ -36,7 +36,7 @@ ENV NODE_ENV=production \
 USER 1000:1000
 STOPSIGNAL SIGTERM
 # No shell, and nothing written but to /data and /tmp where they are mounted. The flags and MALLOC_ARENA_MAX are those of packages/runtime/src/node-flags.ts.
-ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=8", "--initial-old-space-size=96", "/app/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=8", "--initial-old-space-size=72", "/app/main.js"]
 
 ARG SERVICE
 COPY --from=build /start/${SERVICE}.js /app/main.js
