@@ -15,6 +15,7 @@ export type DestinationState = {
   delayed: number
   /** Tasks set aside. */
   parked: number
+  /** Open ones, but for those that linger. */
   sessions: number
   held: boolean
   /** Who said so, and why; null for holds of a dashboard. */
@@ -36,7 +37,7 @@ export const textAt = (replies: Replies, index: number): string | null => {
   return typeof value === 'string' ? value : null
 }
 
-const COMMANDS_EACH = 9
+const COMMANDS_EACH = 10
 
 /** Site, siteLimit, siteIntervalUs. */
 const grantAt = (replies: Replies, at: number): (string | null)[] => valueAt(replies, at + 6) as (string | null)[]
@@ -50,7 +51,7 @@ const stateAt = (replies: Replies, at: number, destination: string): Destination
     active: Number(valueAt(replies, at + 1)),
     delayed: Number(valueAt(replies, at + 2)),
     parked: Number(valueAt(replies, at + 3)),
-    sessions: Number(valueAt(replies, at + 4)),
+    sessions: Math.max(0, Number(valueAt(replies, at + 4)) - Number(valueAt(replies, at + 9))),
     held: Number(valueAt(replies, at + 5)) === 1,
     heldBy: readMark(textAt(replies, at + 8)),
     site: grantAt(replies, at)[0] ?? null,
@@ -81,6 +82,7 @@ export const readStates = async (
       .hmget(`${prefix}:grant:${name}`, 'site', 'siteLimit', 'siteIntervalUs')
       .zrange(`${queue}:delayed`, '0', '0', 'WITHSCORES')
       .hget(`${prefix}:holds`, name)
+      .llen(`${prefix}:lingering:${name}`)
   }
   const replies = await pipeline.exec()
   const states = names.map((name, i) => stateAt(replies, i * COMMANDS_EACH, name))
