@@ -34,6 +34,8 @@ import { createTending } from './tending.ts'
 import { createWaking } from './waking.ts'
 
 const SERVICE = 'spooler'
+/** Nothing that a spooler does takes longer. */
+const MOST_GRACE_MS = 10_000
 /** Left for closing what is open. */
 const LAST_MS = 500
 
@@ -133,8 +135,9 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     close: async () => {
       live.stop()
       abort.abort()
-      // BullMQ waits for Redis before it lets go; the grace time does not, and whatever is in hand is taken up by others.
-      const grace = sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })
+      // BullMQ waits for Redis before it lets go, for ever when Redis comes back at that moment. An intake takes milliseconds, and
+      // whatever is in hand is taken up by others: so the grace time may be cut short.
+      const grace = sleep(Math.max(0, Math.min(MOST_GRACE_MS, config.shutdownGraceMs - LAST_MS)), undefined, { ref: false })
       await Promise.race([Promise.all([running, intake.close()]), redis.untilAway(), grace])
       await health.close()
       await tracing.close()
