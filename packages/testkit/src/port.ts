@@ -16,11 +16,16 @@ const isFree = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 
-/** A TCP port on 127.0.0.1 that nobody listens on now. */
+/** One config may ask for several before anybody listens on the first. */
+const given = new Set<number>()
+
+/** A TCP port on 127.0.0.1 that nobody listens on now, another one at each call of a process. */
 export const freePort = async (): Promise<number> => {
   for (let i = 0; i < TRIES; i++) {
     const port = randomInt(LOWEST, HIGHEST + 1)
-    if (await isFree(port)) return port
+    if (given.has(port) || !(await isFree(port))) continue
+    given.add(port)
+    return port
   }
   throw new Error(`no free port after ${TRIES} tries`)
 }
