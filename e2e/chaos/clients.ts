@@ -1,5 +1,6 @@
 /** The load: clients that say each mail once and keep a ledger of what they were told. Nothing is sent again under the same number. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createPace, replyWithin } from '../support/clients.ts'
 import { openSmtp, type Smtp } from '../support/load.ts'
 import { contentOf, type Mail, mailOf } from './mail.ts'
 
@@ -28,25 +29,7 @@ const MOST_PER_CONNECTION = 20
 const PAUSE_MS = 100
 const REPLY_WITHIN_MS = 60_000
 
-/** Evenly spaced, however many wait. */
-const createPace = (perSecond: number) => {
-  let nextAt = 0
-  return async (): Promise<void> => {
-    const now = Date.now()
-    const at = Math.max(now, nextAt)
-    nextAt = at + 1000 / perSecond
-    if (at > now) await sleep(at - now)
-  }
-}
-
-const replyOf = async (smtp: Smtp): Promise<string> => {
-  const late = setTimeout(() => smtp.close(), REPLY_WITHIN_MS)
-  try {
-    return await smtp.reply()
-  } finally {
-    clearTimeout(late)
-  }
-}
+const replyOf = (smtp: Smtp): Promise<string> => replyWithin(smtp, REPLY_WITHIN_MS)
 
 type Said = Pick<Entry, 'fate' | 'id' | 'reply'>
 

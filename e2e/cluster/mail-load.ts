@@ -4,6 +4,7 @@
  * has an unknown fate, and is not sent again. Each message has a recipient of its own, which is how arrivals are told apart.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createPace, replyWithin } from '../support/clients.ts'
 import { openSmtp, type Smtp } from '../support/load.ts'
 
 /**
@@ -26,25 +27,7 @@ const PER_CONNECTION = 50
 const PAUSE_MS = 200
 const REPLY_WITHIN_MS = 30_000
 
-/** Evenly spaced, however many wait; after an outage nothing is made up for. */
-const createPace = (perSecond: number) => {
-  let nextAt = 0
-  return async (): Promise<void> => {
-    const now = Date.now()
-    const at = Math.max(now, nextAt)
-    nextAt = at + 1000 / perSecond
-    if (at > now) await sleep(at - now)
-  }
-}
-
-const replyOf = async (smtp: Smtp): Promise<string> => {
-  const late = setTimeout(() => smtp.close(), REPLY_WITHIN_MS)
-  try {
-    return await smtp.reply()
-  } finally {
-    clearTimeout(late)
-  }
-}
+const replyOf = (smtp: Smtp): Promise<string> => replyWithin(smtp, REPLY_WITHIN_MS)
 
 type Told = { kind: 'accepted' } | { kind: 'refused'; refusal: Omit<Refusal, 'at'> }
 

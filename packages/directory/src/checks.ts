@@ -19,6 +19,7 @@ import { createDirectory } from './directory.ts'
 import { portFindings, portWarnings } from './port-checks.ts'
 import type { WrittenConfig } from './schema.ts'
 import { type Finding, repeated, shapingFindings } from './shaping-checks.ts'
+import { contentFindings, redisFindings } from './store-checks.ts'
 
 type Check = (config: WrittenConfig) => Finding[]
 
@@ -168,34 +169,9 @@ const targets: Check = (config) => {
   ])
 }
 
-/** One way to find Redis, and all that it takes. */
-const redis: Check = ({ redis: { url, sentinels, cluster, tls } }) => {
-  const ways = [
-    url === null ? [] : ['url'],
-    sentinels.length > 0 ? ['sentinels'] : [],
-    cluster.length > 0 ? ['cluster'] : [],
-  ].flat()
-  const pair = tls === null || (tls.certFile === null) === (tls.keyFile === null)
-  return [
-    ...ways
-      .slice(1)
-      .map((way) => ({ path: ['redis', way], message: `expected one of url, sentinels and cluster, not ${ways.join(' and ')}` })),
-    ...(tls !== null && url?.startsWith('redis://') ? [{ path: ['redis', 'url'], message: 'expected rediss:// with tls' }] : []),
-    ...(pair ? [] : [{ path: ['redis', 'tls'], message: 'expected certFile and keyFile, or neither' }]),
-  ]
-}
-
-/** A store needs what it is to write to, and a key both its halves. */
-const content: Check = ({ content: { store, s3 } }) => [
-  ...(store === 's3' && s3 === null ? [{ path: ['content', 'store'], message: 'expected content.s3 with a bucket' }] : []),
-  ...(s3 !== null && (s3.accessKeyFile === null) !== (s3.secretKeyFile === null)
-    ? [{ path: ['content', 's3'], message: 'expected accessKeyFile and secretKeyFile, or neither' }]
-    : []),
-]
-
 const CHECKS: Check[] = [
-  redis,
-  content,
+  redisFindings,
+  contentFindings,
   duplicates,
   namesOfRoutes,
   routesOfDomains,

@@ -6,9 +6,11 @@
   KEYS[1]  LANE:due
   ARGV     1 LANE  2 destination  3 session id  4 its lock token and the number of its run: "TOKEN NUMBER"  5 now, ms
            6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
-             run, "linger AGENT" (as run; but with nothing to take the session stays for a moment, without its permit), "resume AGENT"
-             or "close AGENT" (the turn after that: takes a permit again, or closes), expire (hands out only what has outlived its schedule), close (settle, then close); errand-start, errand,
-             errand-close: the same for a session that dials nobody, and hands out only what the postmaster marked
+             run, "linger AGENT" (as run; but with nothing to take the session stays for a moment, without its permit),
+             "resume AGENT" or "close AGENT" (the turn after that: takes a permit again, or closes),
+             expire (hands out only what has outlived its schedule), close (settle, then close);
+             errand-start, errand, errand-close: the same for a session that dials nobody, and hands out only what the postmaster
+             marked
            7 ms that a session may wait with its connection open
            8 site report: '' ok failed curb   9 its reason; of a curb JSON: rule, reason, and pauseMs, connections, intervalUs,
              forMs, failed where it has them   10 a random number in [0, 1), for jitter
