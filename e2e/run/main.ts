@@ -1,6 +1,6 @@
 /**
- * `npm test`: runs the steps one after another, all of them even when one fails, and ends with a table and the line
- * `N passed, N failed`. Exit code 0 only when every step is green and every process that was started is gone.
+ * `npm test`: runs the steps one after another, all of them even when one fails, and ends with a table, the tests that
+ * failed and the line `N passed, N failed`. Exit code 0 only when every step is green and every process that was started is gone.
  *
  *   npm test                         everything but the steps that take their own time
  *   npm test -- unit                 steps by name
@@ -28,7 +28,7 @@ const leftoverResult = async (run: string): Promise<StepResult> => {
   const leftovers = await endLeftovers(`${MARK}=${run}`)
   for (const { pid, command } of leftovers) console.error(`still running after the tests, ended now: ${pid} ${command}`)
   const ok = leftovers.length === 0
-  const counts = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }
+  const counts = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, failures: [] }
   return { name: 'leftovers', means: 'nothing left running', ok, ...counts, tookMs: performance.now() - startedAt }
 }
 
@@ -53,6 +53,8 @@ const main = async (words: string[]): Promise<number> => {
   }
   results.push(await leftoverResult(run))
   console.log(`\n${results.map(line).join('\n')}\n`)
+  const failures = results.flatMap((result) => result.failures)
+  if (failures.length > 0) console.log(`${failures.map((failure) => `FAIL  ${failure.slice(0, 300)}`).join('\n')}\n`)
   const sum = (key: 'passed' | 'failed' | 'skipped'): number => results.reduce((total, result) => total + result[key], 0)
   const skips = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''
   console.log(`${sum('passed')} passed, ${sum('failed')} failed${skips}`)

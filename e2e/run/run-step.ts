@@ -4,10 +4,11 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Step } from './steps.ts'
+import { readTestReport, type TestReport } from './vitest-report.ts'
 
 export type StepResult = {
   name: string
@@ -17,29 +18,15 @@ export type StepResult = {
   failed: number
   skipped: number
   tookMs: number
-}
-
-type Counts = { passed: number; failed: number; skipped: number }
-
-/** What vitest's json reporter wrote; null when it never came so far. */
-const readCounts = async (file: string): Promise<Counts | null> => {
-  try {
-    const report = JSON.parse(await readFile(file, 'utf8'))
-    return {
-      passed: Number(report.numPassedTests),
-      failed: Number(report.numFailedTests),
-      skipped: Number(report.numPendingTests) + Number(report.numTodoTests),
-    }
-  } catch {
-    return null
-  }
+  /** The tests that failed, a line each; empty where the step is one check as a whole. */
+  failures: string[]
 }
 
 /** A test file that does not even load fails no test: it counts as one. Neither is a run without a test a green one. */
-const judge = (exitedWell: boolean, counts: Counts | null): Counts => {
-  const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 }
+const judge = (exitedWell: boolean, report: TestReport | null): TestReport => {
+  const { passed, failed, skipped, failures } = report ?? { passed: 0, failed: 0, skipped: 0, failures: [] }
   const ok = exitedWell && passed > 0
-  return { passed, failed: ok ? failed : Math.max(failed, 1), skipped }
+  return { passed, failed: ok ? failed : Math.max(failed, 1), skipped, failures }
 }
 
 const endGroup = (pid: number, signal: NodeJS.Signals): void => {
@@ -77,8 +64,8 @@ export const runStep = async (step: Step, files: string[], env: NodeJS.ProcessEn
   stop.removeEventListener('abort', end)
   endGroup(pid, 'SIGKILL')
   const exitedWell = code === 0
-  const whole = { passed: exitedWell ? 1 : 0, failed: exitedWell ? 0 : 1, skipped: 0 }
-  const counts = step.vitest ? judge(exitedWell, await readCounts(report)) : whole
+  const whole = { passed: exitedWell ? 1 : 0, failed: exitedWell ? 0 : 1, skipped: 0, failures: [] }
+  const counts = step.vitest ? judge(exitedWell, await readTestReport(report)) : whole
   await rm(folder, { recursive: true, force: true })
   const tookMs = performance.now() - startedAt
   return { name: step.name, means: step.means, ok: counts.failed === 0, ...counts, tookMs }
