@@ -17,15 +17,16 @@ ${allTo(far)}
 ${more}
 `
 
-type Scenario = { sluice: Sluice; count: number; bodyBytes: number; refusal: RegExp; unready: boolean }
+type Scenario = { sluice: Sluice; count: number; bodyBytes: number; refusal: RegExp; isTold: boolean }
 
 /** Fills it, the far end being down, until clients are refused; then the far end is there again. */
-const fillAndDrain = async ({ sluice, count, bodyBytes, refusal, unready }: Scenario): Promise<void> => {
+const fillAndDrain = async ({ sluice, count, bodyBytes, refusal, isTold }: Scenario): Promise<void> => {
   const before = far.messages.length
   far.set({ replies: { greeting: '421 4.3.2 not now' } })
   const load = startLoad({ port: sluice.smtpPort, count, bodyBytes, to: (n) => `m${n}@far.test` })
   await eventually('refusals', () => load.refusals.length > 20, 60_000)
-  if (unready) await eventually('not ready', async () => (await sluice.readyz('ingress')) === 503)
+  if (isTold) await eventually('readiness to say so', async () => (await sluice.readiness('ingress')).startsWith('full: '))
+  expect(await sluice.readyz('ingress')).toBe(200)
   expect(load.taken()).toBeLessThan(count)
   expect(far.messages).toHaveLength(before)
   far.set({ replies: {} })
@@ -34,19 +35,19 @@ const fillAndDrain = async ({ sluice, count, bodyBytes, refusal, unready }: Scen
   const account = await untilDelivered(sluice, load.messages, () => idsAt(far).slice(before))
   expect(account).toEqual({ lost: [], doubles: 0, unanswered: 0 })
   expect(load.refusals.filter((reply) => !refusal.test(reply))).toEqual([])
-  await eventually('ready again', async () => (await sluice.readyz('ingress')) === 200)
+  await eventually('room again', async () => (await sluice.readiness('ingress')) === 'ready')
 }
 
 describe('full', () => {
   it.each([
-    { what: 'at its mark', fullAt: '50%', refusal: /^452 4\.3\.1 /, unready: true },
+    { what: 'at its mark', fullAt: '50%', refusal: /^452 4\.3\.1 /, isTold: true },
     // So near to its end that one write fits and another does not.
-    { what: 'at its very end', fullAt: '100%', refusal: /^(452 4\.3\.1|451 4\.3\.0) /, unready: false },
-  ])('R-full: Redis $what: deliveries are recorded and mail comes in again', async ({ fullAt, refusal, unready }) => {
+    { what: 'at its very end', fullAt: '100%', refusal: /^(452 4\.3\.1|451 4\.3\.0) /, isTold: false },
+  ])('R-full: Redis $what: deliveries are recorded and mail comes in again', async ({ fullAt, refusal, isTold }) => {
     const redis = await startRedis(['--maxmemory', '24mb'])
     const sluice = await startSluice({ config: configWith(`redis: { url: "${redis.url}", fullAt: ${fullAt} }`) })
     try {
-      await fillAndDrain({ sluice, count: 1600, bodyBytes: 20_000, refusal, unready })
+      await fillAndDrain({ sluice, count: 1600, bodyBytes: 20_000, refusal, isTold })
     } finally {
       await sluice.stop()
       await redis.stop()
@@ -63,7 +64,7 @@ describe('full', () => {
     const content = `content: { store: file, directory: ${folder}, threshold: 1KiB, minFree: ${mark} }`
     const sluice = await startSluice({ config: configWith(content) })
     try {
-      await fillAndDrain({ sluice, count: 600, bodyBytes: 200_000, refusal: /^452 4\.3\.1 /, unready: true })
+      await fillAndDrain({ sluice, count: 600, bodyBytes: 200_000, refusal: /^452 4\.3\.1 /, isTold: true })
       const entries = await readdir(folder, { recursive: true, withFileTypes: true })
       expect(entries.filter((entry) => entry.isFile()).map(({ name }) => join(name))).toEqual([])
     } finally {

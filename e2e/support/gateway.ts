@@ -153,6 +153,8 @@ export const startSluice = async (options: StartOptions) => {
       await sleep(150)
     },
     readyz: async (name: string): Promise<number> => (await fetch(`${url(name)}/readyz`).catch(() => ({ status: 0 }))).status,
+    /** What /readyz says: `ready`, or the state and why. */
+    readiness: async (name: string): Promise<string> => (await (await fetch(`${url(name)}/readyz`)).text()).trim(),
     metrics: async (name: string): Promise<string> => (await fetch(`${url(name)}/metrics`)).text(),
     /** Ctrl-C, or another signal; the folder is kept for another start. */
     pause: (signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> => gateway.stop(signal),

@@ -32,11 +32,22 @@ describe('figures and health', () => {
 
   it('/readyz says in words why not, /healthz stays well', async () => {
     expect((await get('/readyz')).status).toBe(200)
-    state = { kind: 'full', reason: 'redis uses 9 of 10 bytes' }
-    const ready = await get('/readyz')
-    expect([ready.status, await ready.text()]).toEqual([503, 'full: redis uses 9 of 10 bytes\n'])
+    for (const kind of ['away', 'unsafe'] as const) {
+      state = { kind, reason: 'redis is not as it should be' }
+      const asked = await get('/readyz')
+      expect([asked.status, await asked.text()]).toEqual([503, `${kind}: redis is not as it should be\n`])
+    }
     expect((await get('/healthz')).status).toBe(200)
     expect((await get('/nothing')).status).toBe(404)
+  })
+
+  it('R-full: a full store keeps no client away: /readyz is 200 and says so, and the figure is `full`', async () => {
+    state = { kind: 'full', reason: 'redis uses 9 of 10 bytes' }
+    const asked = await get('/readyz')
+    expect([asked.status, await asked.text()]).toEqual([200, 'full: redis uses 9 of 10 bytes\n'])
+    const figures = await (await get('/metrics')).text()
+    expect(figures).toContain('sluice_readiness{state="full",service="ingress"} 1')
+    expect(figures).toContain('sluice_readiness{state="ok",service="ingress"} 0')
   })
 
   it('pages of a service’s own are JSON; one that cannot be told is 503, in words, and the process goes on', async () => {

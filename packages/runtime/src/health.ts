@@ -1,5 +1,5 @@
 /**
- * /metrics, /healthz (the process runs) and /readyz (it can do its work now; 503 says in words why not), and pages of JSON of the
+ * /metrics, /healthz (the process runs) and /readyz (clients may be sent here; 503 says in words why not), and pages of JSON of the
  * service's own.
  */
 import { createServer, type ServerResponse } from 'node:http'
@@ -8,6 +8,12 @@ import type { Readiness } from './readiness.ts'
 import type { Address } from './units.ts'
 
 export type HealthServer = { address: Address; close: () => Promise<void> }
+
+/**
+ * A full store is no reason to keep clients away: all ingresses share it, and 452 tells a client more than a connection that nobody
+ * answers (R-full). The words and the figure still say `full`.
+ */
+const isReady = ({ kind }: Readiness): boolean => kind === 'ok' || kind === 'full'
 
 const answer = (response: ServerResponse, status: number, type: string, body: string): void => {
   response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
@@ -35,9 +41,8 @@ export const startHealthServer = async (options: {
     if (path === '/healthz') return answer(response, 200, 'text/plain', 'ok\n')
     if (path === '/readyz') {
       const state = options.readiness()
-      return state.kind === 'ok'
-        ? answer(response, 200, 'text/plain', 'ready\n')
-        : answer(response, 503, 'text/plain', `${state.kind}: ${state.reason}\n`)
+      const words = state.kind === 'ok' ? 'ready' : `${state.kind}: ${state.reason}`
+      return answer(response, isReady(state) ? 200 : 503, 'text/plain', `${words}\n`)
     }
     const page = new Map(Object.entries(options.pages ?? {})).get(path ?? '')
     if (page !== undefined) {

@@ -46,7 +46,7 @@ const READINESS = ['ok', 'away', 'unsafe', 'full'] as const satisfies Readiness[
 export const declareReadiness = (registry: Metrics, readiness: () => Readiness): void => {
   new Gauge({
     name: 'sluice_readiness',
-    help: '1 for what /readyz says now, 0 for the others: ok; away (starting, stopping, or Redis does not answer); unsafe (Redis could lose what it was given); full (storage has passed its mark)',
+    help: '1 for what /readyz says now, 0 for the others: ok; away (starting, stopping, or Redis does not answer); unsafe (Redis could lose what it was given); full (storage has passed its mark: clients are told 452, and /readyz stays 200)',
     labelNames: ['state'] as const,
     registers: [registry],
     collect() {

@@ -46,6 +46,10 @@ const startProcess = async (): Promise<void> => {
   await vi.waitFor(async () => expect(await statusOf('readyz')).toBe(200), { timeout: 10_000 })
 }
 const statusOf = async (path: string): Promise<number> => (await fetch(`http://127.0.0.1:${ports.http}/${path}`)).status
+const readyz = async (): Promise<string> => {
+  const response = await fetch(`http://127.0.0.1:${ports.http}/readyz`)
+  return `${response.status} ${await response.text()}`
+}
 const port = (): number => ports.smtp ?? 0
 
 beforeAll(async () => {
@@ -109,19 +113,22 @@ describe('the ingress process', () => {
     caught.end()
   })
 
-  it('R-full: at the mark of maxmemory MAIL gets 452 4.3.1', async () => {
+  it('R-full: at the mark of maxmemory MAIL gets 452 4.3.1, of new clients, too: /readyz keeps none away, and says why', async () => {
     const client = await greetedClient(port())
     const info = await redis.client.info('memory')
     const used = Number(/used_memory:(\d+)/.exec(info)?.[1])
     await redis.client.config('SET', 'maxmemory', String(Math.round(used * 1.1)))
-    await vi.waitFor(async () => expect(await statusOf('readyz')).toBe(503), { timeout: 5000 })
+    await vi.waitFor(async () => expect(await readyz()).toMatch(/^200 full: redis uses /), { timeout: 5000 })
     expect(await client.ask('MAIL FROM:<>')).toMatch(/^452 4\.3\.1 /)
+    const another = await greetedClient(port())
+    expect(await another.ask('MAIL FROM:<>')).toMatch(/^452 4\.3\.1 /)
+    expect(await another.ask('QUIT')).toMatch(/^221 /)
     await redis.client.config('SET', 'maxmemory', '1gb')
     client.end()
   })
 
   it('R-size: two 25 MiB messages at once leave the process under 200 MiB', async () => {
-    await vi.waitFor(async () => expect(await statusOf('readyz')).toBe(200), { timeout: 5000 })
+    await vi.waitFor(async () => expect(await readyz()).toBe('200 ready\n'), { timeout: 5000 })
     const body = `Subject: large\r\n\r\n${`${'x'.repeat(76)}\r\n`.repeat(320_000)}`
     const clients = await Promise.all([greetedClient(port()), greetedClient(port())])
     for (const reply of await Promise.all(clients.map((client) => sendMessage(client, body)))) expect(reply).toMatch(/^250 /)

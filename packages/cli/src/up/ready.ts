@@ -1,4 +1,4 @@
-/** Waits until every service says on /readyz that it can do its work. */
+/** Waits until every service is ready by its /readyz; a full store is no reason to wait, its own log tells of it. */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Listening } from '@sluice/runtime'
 
