@@ -26,6 +26,10 @@ export const monitoring = () =>
           labels: labels('Labels by which Prometheus chooses it.'),
           alertLabels: labels('Labels that every alert gets.'),
           disabled: texts('Names of alerts to leave out.'),
+          runbookUrl: text(
+            '',
+            'Where you keep the pages of docs/runbooks: `https://git.example.org/sluice/blob/main/docs/runbooks`. Alerts then have `runbook_url`, this and `/NAME.md`. Empty: only `runbook`, the path of the page in the sources.',
+          ),
         },
         'Alerts.',
       ),

@@ -46,7 +46,7 @@ const checkRunbooks = async (files: RuleFile[]): Promise<string> => {
     const headings = [`# ${alert}`, ...SECTIONS]
     if (headings.some((heading) => !text.includes(`${heading}\n`)))
       lacking.push(`${alert}.md lacks one of ${headings.join(', ')}`)
-    if (annotations.runbook_url !== `docs/runbooks/${alert}.md`) lacking.push(`${alert} names another page`)
+    if (annotations.runbook !== `docs/runbooks/${alert}.md`) lacking.push(`${alert} names another page`)
     if (!index.includes(`| [${alert}](${alert}.md) | ${labels.severity} |`)) lacking.push(`README.md lacks ${alert}`)
   }
   complain(lacking)
