@@ -86,6 +86,7 @@ describe('NetworkPolicies', () => {
   it.each<[string, object, string[]]>([
     ['one server', { url: 'rediss://redis.data:6380' }, ['any:6380']],
     ['one server at the usual port', { url: 'redis://redis.data' }, ['any:6379']],
+    ['one of its databases', { url: 'redis://redis.data:6381/2' }, ['any:6381']],
     ['Sentinels', { sentinels: ['s0:26379', 's1:26380'] }, ['any:26379', 'any:26380', 'any:6379']],
     ['a Cluster', { cluster: ['c0:6379', 'c1:7000'] }, ['any:6379', 'any:7000']],
   ])('lead to a Redis outside: %s', async (_, external, out) => {
@@ -106,17 +107,48 @@ describe('NetworkPolicies', () => {
     const config = { routes: [{ name: 'world', match: ['*'], type: 'mx' }], resolver: { servers: ['10.0.0.1:5353'] } }
     const whole = await draw({ networkPolicy, config })
     expect(whole.ingress?.in).toEqual(['10.1.0.0/16:9100', '192.0.2.0/24:2525', 'test:2525'])
-    const dns = ['53', '53/udp', '5353', '5353/udp'].map((port) => `10.96.0.10/32:${port}`)
+    const ports = ['53', '53/udp', '5353', '5353/udp']
+    const dns = ['10.0.0.1/32', '10.96.0.10/32'].flatMap((cidr) => ports.map((port) => `${cidr}:${port}`))
     expect(whole['delivery-agent']?.out).toEqual([...dns, '198.51.100.0/24:25', 'any:9999', 'redis:6379', 'test:2525'])
   })
 
-  it('lead to an S3 store and to a collector of traces, where there are such', async () => {
-    const content = { store: 's3', s3: { endpoint: 'https://minio.example.org:9000', bucket: 'mail' } }
-    const whole = await draw({ config: { content }, tracing: { endpoint: 'http://collector:4318' } })
-    for (const name of ['ingress', 'spooler', 'delivery-agent']) {
-      expect(whole[name]?.out).toEqual(expect.arrayContaining(['any:4318', 'any:9000']))
-    }
+  it('lead to name servers of the config by UDP and TCP, wherever the others are', async () => {
+    const servers = ['10.0.0.1:53', '[2001:db8::5]:5353']
+    const open = await draw({ config: { resolver: { servers } } })
+    expect(open.spooler?.out).toEqual(['any:53', 'any:53/udp', 'any:5353', 'any:5353/udp', 'redis:6379'])
+    const cluster = [{ podSelector: { matchLabels: { 'app.kubernetes.io/component': 'dns' } } }]
+    const narrow = await draw({ config: { resolver: { servers } }, networkPolicy: { dns: cluster } })
+    for (const peer of ['dns', '10.0.0.1/32', '2001:db8::5/128'])
+      expect(narrow.spooler?.out).toEqual(expect.arrayContaining(['53', '53/udp', '5353', '5353/udp'].map((p) => `${peer}:${p}`)))
+  })
+
+  it('lead to an S3 store from what works on contents, and to a collector of traces from all, where there are such', async () => {
+    const keys = { accessKeyFile: '/etc/sluice/secrets/bucket/id', secretKeyFile: '/etc/sluice/secrets/bucket/key' }
+    const content = { store: 's3', s3: { endpoint: 'https://minio.example.org:9000', bucket: 'mail', ...keys } }
+    const config = { content, domains: [{ name: 'a.test', route: 'local' }] }
+    const whole = await draw({ config, tracing: { endpoint: 'http://collector:4318' }, test: { enabled: false } })
+    for (const name of ['ingress', 'spooler']) expect(whole[name]?.out).toEqual(['any:4318', ...DNS, 'any:9000', 'redis:6379'])
+    expect(whole['delivery-agent']?.out).toEqual(expect.arrayContaining(['any:4318', 'any:9000']))
     expect(whole.mailbox?.out).toEqual(['any:4318', ...DNS])
+    const networkPolicy = {
+      content: [{ ipBlock: { cidr: '192.0.2.9/32' } }],
+      traces: [{ podSelector: { matchLabels: { 'app.kubernetes.io/component': 'collector' } } }],
+    }
+    const narrow = await draw({ config, networkPolicy, tracing: { endpoint: 'http://collector:4318' }, test: { enabled: false } })
+    expect(narrow.spooler?.out).toEqual(['192.0.2.9/32:9000', ...DNS, 'collector:4318', 'redis:6379'])
+  })
+
+  it.each<[string, object, string[]]>([
+    ['one of AWS, by a role', {}, ['169.254.170.23/32:80', 'any:443', 'fd00:ec2::23/128:80']],
+    ['another one, by a role', { endpoint: 'https://s3.example.org:9000' }, ['169.254.170.23/32:80', 'any:443', 'any:9000']],
+    ['one whose host the environment names', { endpoint: `https://\${S3_HOST}:9000`, accessKeyFile: '/x' }, ['any:9000']],
+    ['one that the environment names whole', { endpoint: `\${S3_URL}`, accessKeyFile: '/x' }, ['any:*']],
+  ])('lead to a bucket, and to whoever says who we are: %s', async (_, s3, out) => {
+    const whole = await draw({ config: { content: { store: 's3', s3: { bucket: 'mail', ...s3 } } } })
+    for (const name of ['ingress', 'spooler', 'delivery-agent']) expect(whole[name]?.out).toEqual(expect.arrayContaining(out))
+    expect(whole.mailbox?.out).toEqual([])
+    const hasIdentity = whole.spooler?.out.includes('169.254.170.23/32:80')
+    expect(hasIdentity).toBe(!('accessKeyFile' in s3))
   })
 
   it('let the Job that makes the Secret reach the API server, from the first moment', async () => {

@@ -60,8 +60,16 @@ export const networkPolicy = () =>
       enabled: flag(true, 'Allow what the drawing shows, and nothing else. A network plugin must enforce it.'),
       clients: list('NetworkPolicyPeer', 'Who may hand in mail. Empty: everybody.'),
       metrics: list('NetworkPolicyPeer', 'Who may read figures and the scaling figure.', [{ namespaceSelector: {} }]),
-      dns: list('NetworkPolicyPeer', 'Who answers questions for names. Empty: anybody, on port 53.'),
+      dns: list(
+        'NetworkPolicyPeer',
+        'Who answers questions for names, besides `config.resolver.servers`. Empty: anybody, on port 53 and theirs.',
+      ),
       redis: list('NetworkPolicyPeer', 'Where a Redis outside the chart is. Empty: anywhere, on its ports.'),
+      content: list(
+        'NetworkPolicyPeer',
+        'Where the bucket of `config.content.s3` is. Empty: anywhere, on the port of its endpoint. Where that is a Service whose pods listen on another port, allow this one by `extraEgress`.',
+      ),
+      traces: list('NetworkPolicyPeer', 'Where the collector of `tracing.endpoint` is. Empty: anywhere, on its port.'),
       farEnds: list('NetworkPolicyPeer', 'Where mail may be delivered. Empty: anywhere, on the ports of the routes.'),
       extraIngress: list('NetworkPolicyIngressRule', 'More that may come in, for all services.'),
       extraEgress: list('NetworkPolicyEgressRule', 'More that may go out, for all services.'),

@@ -7,9 +7,9 @@
       {{- include "sluice.selectorLabels" . | nindent 6 }}
 {{- end -}}
 
-{{/* The port of an address, `host:port`, or of a URL; else the usual one. Takes address and usual. */}}
+{{/* The port of an address, `host:port`, or of a URL, with or without a path; else the usual one. Takes address and usual. */}}
 {{- define "sluice.port" -}}
-{{- regexFind ":[0-9]+/?$" .address | trimPrefix ":" | trimSuffix "/" | default (toString .usual) -}}
+{{- regexFind "^([a-z]+://)?[^/]*" .address | regexFind ":[0-9]+$" | trimPrefix ":" | default (toString .usual) -}}
 {{- end -}}
 
 {{/* Ports at which this release's mail is delivered, as JSON; null: any, since the config has one from the environment. Takes the root. */}}
@@ -33,9 +33,17 @@
 {{- toJson (dict "ports" (ternary nil ($ports | uniq | sortAlpha) $any) "any" $any) -}}
 {{- end -}}
 
+{{/* An address, `10.0.0.1:53` or `[fd00::1]:53`, as a peer. */}}
+{{- define "sluice.addressPeer" -}}
+{{- $ip := regexReplaceAll ":[0-9]+$" . "" | trimAll "[]" -}}
+- ipBlock: { cidr: {{ printf "%s/%d" $ip (ternary 128 32 (contains ":" $ip)) | quote }} }
+{{- end -}}
+
+{{/* Name servers: those of the cluster, and those of the config, which are allowed wherever the others are. */}}
 {{- define "sluice.rule.dns" -}}
+{{- $servers := (.Values.config.resolver | default dict).servers | default list -}}
 {{- $ports := list "53" -}}
-{{- range ((.Values.config.resolver | default dict).servers | default list) -}}
+{{- range $servers -}}
 {{- $ports = append $ports (include "sluice.port" (dict "address" (toString .) "usual" 53)) -}}
 {{- end -}}
 - ports:
@@ -46,6 +54,9 @@
   {{- with .Values.networkPolicy.dns }}
   to:
     {{- toYaml . | nindent 4 }}
+    {{- range $servers }}
+    {{- include "sluice.addressPeer" (toString .) | nindent 4 }}
+    {{- end }}
   {{- end }}
 {{- end -}}
 
@@ -71,24 +82,47 @@
 {{- end }}
 {{- end -}}
 
-{{/* What a service that works on contents may need besides: an S3 store; and where traces go, for all. Takes root and component. */}}
-{{- define "sluice.rule.outside" -}}
-{{- $content := .root.Values.config.content | default dict -}}
-{{- if and (hasKey $content "s3") (ne .component "mailbox") }}
-- ports: [{ port: {{ include "sluice.urlPort" (($content.s3 | default dict).endpoint | default "https://s3") }} }]
+{{/* A URL's port, at these peers or anywhere; any port when the environment has it. Takes url and peers. */}}
+{{- define "sluice.rule.url" -}}
+{{- $port := include "sluice.port" (dict "address" .url "usual" "") -}}
+{{- if and (not $port) (contains "${" .url) -}}
+- ports: [{ protocol: TCP }]
+{{- else -}}
+- ports: [{ port: {{ $port | default (ternary 443 80 (hasPrefix "https:" .url)) }} }]
 {{- end }}
-{{- with .root.Values.tracing.endpoint }}
-- ports: [{ port: {{ include "sluice.urlPort" . }} }]
-{{- end }}
-{{- with .root.Values.networkPolicy.extraEgress }}
-{{ toYaml . }}
+{{- with .peers }}
+  to:
+    {{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end -}}
 
-{{/* The port of an http URL. */}}
-{{- define "sluice.urlPort" -}}
-{{- $host := (urlParse .).host -}}
-{{- include "sluice.port" (dict "address" $host "usual" (ternary 443 80 (hasPrefix "https:" .))) -}}
+{{/*
+Without key files, a web identity or EKS Pod Identity may say who we are to the bucket: AWS' STS, and the agent that every node has.
+*/}}
+{{- define "sluice.rules.identity" }}
+- ports: [{ port: 443 }]
+- ports: [{ port: 80 }]
+  to:
+    - ipBlock: { cidr: 169.254.170.23/32 }
+    - ipBlock: { cidr: "fd00:ec2::23/128" }
+{{- end }}
+
+{{/* What a service that works on contents may need besides: an S3 store; and where traces go, for all. Takes root and component. */}}
+{{- define "sluice.rule.outside" -}}
+{{- $s3 := (.root.Values.config.content | default dict).s3 -}}
+{{- $peers := .root.Values.networkPolicy -}}
+{{- if and $s3 (ne .component "mailbox") }}
+{{ include "sluice.rule.url" (dict "url" ($s3.endpoint | default "https://s3") "peers" $peers.content) }}
+{{- if not $s3.accessKeyFile }}
+{{- include "sluice.rules.identity" . }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.tracing.endpoint }}
+{{ include "sluice.rule.url" (dict "url" . "peers" $peers.traces) }}
+{{- end }}
+{{- with $peers.extraEgress }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "sluice.rule.metrics" -}}
