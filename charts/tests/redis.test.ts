@@ -75,6 +75,27 @@ describe('the bundled Redis', () => {
     ])
   })
 
+  it.each([
+    ['make', 'stays to be looked at when it fails', 'before-hook-creation,hook-succeeded'],
+    ['remove', 'goes when it fails, too', 'before-hook-creation,hook-succeeded,hook-failed'],
+  ])('has a Job to %s its Secret that ends in time if its image is not to be had, and %s', async (action, _, policy) => {
+    const objects = await render({ hooks: { timeoutSeconds: 30 } })
+    const { metadata, spec } = find(objects, 'Job', `${action}-secrets`)
+    expect(metadata?.annotations?.['helm.sh/hook-delete-policy']).toBe(policy)
+    expect(spec).toMatchObject({ activeDeadlineSeconds: 30, backoffLimit: 3, ttlSecondsAfterFinished: 3600 })
+    // When a hook fails, Helm takes away what succeeded before it.
+    const others = objects.filter(({ kind, metadata: { name } }) => kind !== 'Job' && name === `gate-sluice-${action}-secrets`)
+    expect(others.map(({ kind }) => kind).toSorted()).toEqual([
+      'ConfigMap',
+      'NetworkPolicy',
+      'Role',
+      'RoleBinding',
+      'ServiceAccount',
+    ])
+    for (const other of others)
+      expect(other.metadata.annotations?.['helm.sh/hook-delete-policy']).toBe('before-hook-creation,hook-succeeded')
+  })
+
   it('takes a password that is there', async () => {
     const objects = await render({ redis: { bundled: { existingSecret: 'own', passwordKey: 'pw' } }, test: { enabled: false } })
     const sources = podOf(objects, 'redis').volumes?.find(({ name }) => name === 'password')?.projected?.sources
