@@ -163,6 +163,34 @@ describe.concurrent('SIGTERM', () => {
     })
   }, 30_000)
 
+  it('R-shutdown: far ends that have not come to the content keep nobody for long, one that is slow at the dot does', async () => {
+    await withPath({ config: 'shutdownGrace: 5m', farEnd: { slowMs: 40_000 }, agents: 0 }, async (path) => {
+      path.two.set({ silentAt: 'greeting' })
+      const agent = await path.addAgent()
+      const [slow, stuck] = [await path.send({ to: ['slow@far.test'] }), await path.send({ to: ['ok@two.test'] })]
+      await path.until(() => path.two.connections.length === 1 && commandsWith(path, 'DATA') === 1, 'both to be under way')
+      const startedAt = performance.now()
+      const closing = agent.close()
+      await path.untilEvent('hand-back', stuck, 1, 45_000)
+      expect(performance.now() - startedAt).toBeGreaterThan(29_000)
+      expect(path.events('delivery', slow)).toHaveLength(0)
+      expect(await path.redis.hget(`sluice{00}:two:${stuck}`, 'ats')).toBe('0')
+      expect((await path.trace(stuck))?.tasks).toMatchObject([{ state: 'waiting', task: { attempts: [] } }])
+      // The time that was waited for it is nobody's failure: another agent dials at once.
+      const another = await path.addAgent()
+      await path.untilEvent('attempt', stuck, 2)
+      expect(path.events('attempt', stuck)[1]?.fields.attempt).toBe(1)
+      path.two.set({ silentAt: 'rset' })
+      path.two.dropAll()
+      await closing
+      expect(performance.now() - startedAt).toBeLessThan(60_000)
+      expect(path.events('delivery', slow)).toHaveLength(1)
+      expect(path.events('hand-back', slow)).toHaveLength(0)
+      expectOnce(path, [slow])
+      await another.close()
+    })
+  }, 120_000)
+
   it('ends in time also while Redis is away', async () => {
     await withPath({ config: 'shutdownGrace: 4s' }, async (path) => {
       await path.send({ to: ['slow@far.test'] })

@@ -152,7 +152,7 @@ export const deliveryAgent = () =>
         preStopSeconds: 0,
         shutdownGraceSeconds: null,
         graceText:
-          'After SIGTERM: conversations that run get this long to end. Empty: `config.delivery.timeouts.dot` and half a minute, so that no far end’s final reply is missed.',
+          'After SIGTERM: content that is under way and its reply get this long, conversations that have not come so far 30 seconds at most. Empty: `config.delivery.timeouts.dot` and half a minute, so that no far end’s final reply is missed.',
       }),
       autoscaling: section(
         {

@@ -27,7 +27,10 @@ import { resetIfNeeded, runTransaction } from './transaction.ts'
 export type AttemptParts = {
   task: Task
   content: () => AsyncIterable<Buffer>
+  /** Ends the attempt at once. */
   signal: AbortSignal
+  /** Ends it at once, too, unless content is under way: then after that. */
+  leave: AbortSignal
   aboutToEnd: () => void
   /** null: not traced */
   span: Span | null
@@ -78,13 +81,13 @@ const dropConnection = (attempt: Attempt): void => {
 
 /** The held connection, when it is still good, or another one. */
 const obtain = async (attempt: Attempt): Promise<Connection | null> => {
-  const { held, destination, route, shared, search, signal } = attempt
+  const { held, destination, route, shared, search, leave } = attempt
   if (held.connection !== null) {
     const { connection } = held
-    await resetIfNeeded(connection.client)
+    await resetIfNeeded(connection.client, leave)
     if (!connection.client.isOpen || isSpent(connection)) dropConnection(attempt)
   }
-  held.connection ??= await findConnection(destination, route, shared, search, signal)
+  held.connection ??= await findConnection(destination, route, shared, search, leave)
   const { connection } = held
   if (connection !== null && attempt.used !== connection) {
     connection.client.transcript.begin()
@@ -141,7 +144,7 @@ const record = (attempt: Attempt, chosen: readonly number[], judgements: readonl
 }
 
 const giveUp = (attempt: Attempt): void => {
-  const { search, signal, destination } = attempt
+  const { search, leave, destination } = attempt
   const { failure } = search
   const lost = {
     kind: 'lost',
@@ -149,8 +152,8 @@ const giveUp = (attempt: Attempt): void => {
     host: search.host ?? domainOf(destination),
     what: 'the connection was lost before',
   } as const
-  settle(attempt, (i) => (signal.aborted ? interrupted() : (failure?.judgement ?? attempt.last[i] ?? judge(lost))))
-  if (signal.aborted || attempt.site.kind === 'ok') return
+  settle(attempt, (i) => (leave.aborted ? interrupted() : (failure?.judgement ?? attempt.last[i] ?? judge(lost))))
+  if (leave.aborted || attempt.site.kind === 'ok') return
   const reason = attempt.outcomes.find((outcome) => outcome?.kind === 'deferred')
   const isAboutSite = failure === null || failure.isAboutSite
   attempt.site = isAboutSite && reason?.kind === 'deferred' ? { kind: 'failed', reason: reason.reason } : { kind: 'none' }
@@ -194,7 +197,7 @@ const rulesOf = ({ task, destination, route, shared, span }: AttemptParts, keep:
 }
 
 export const runAttempt = async (parts: AttemptParts): Promise<DeliveryReport> => {
-  const { task, held, signal } = parts
+  const { task, held, signal, leave } = parts
   const keepCurb = (curb: Curb): void => {
     attempt.curb ??= curb
   }
@@ -210,13 +213,18 @@ export const runAttempt = async (parts: AttemptParts): Promise<DeliveryReport> =
     curb: null,
   }
   const stop = (): void => held.connection?.client.abandon('the delivery was interrupted')
-  signal.addEventListener('abort', stop)
-  while (attempt.pending.length > 0 && !signal.aborted) {
+  const stopUnlessInContent = (): void => {
+    if (signal.aborted || held.connection?.client.inContent !== true) stop()
+    else signal.addEventListener('abort', stop)
+  }
+  leave.addEventListener('abort', stopUnlessInContent)
+  while (attempt.pending.length > 0 && !leave.aborted) {
     const connection = await obtain(attempt)
     if (connection === null) break
     await transact(attempt, connection)
   }
-  signal.removeEventListener('abort', stop)
+  leave.removeEventListener('abort', stopUnlessInContent)
+  if (leave.aborted) signal.removeEventListener('abort', stop)
   if (attempt.pending.length > 0) giveUp(attempt)
   return report(attempt)
 }

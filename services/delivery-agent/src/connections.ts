@@ -56,11 +56,16 @@ export const newSearch = (id: string, ruled: Search['ruled'], span: Span | null)
 const keyOf = ({ name, address, port }: Candidate, { type, tls, auth, source }: ShapedRoute): string =>
   JSON.stringify([type === 'local' ? 'lmtp' : type, name, address, port, tls, auth?.user ?? null, source])
 
-const fromPool = async (left: readonly Candidate[], route: ShapedRoute, { pool }: Shared): Promise<Connection | null> => {
+const fromPool = async (
+  left: readonly Candidate[],
+  route: ShapedRoute,
+  { pool }: Shared,
+  leave: AbortSignal,
+): Promise<Connection | null> => {
   for (const candidate of left.filter(({ rank }) => rank === left[0]?.rank)) {
     const key = keyOf(candidate, route)
     for (let client = pool.take(key); client !== null; client = pool.take(key)) {
-      await resetIfNeeded(client)
+      await resetIfNeeded(client, leave)
       const connection = { client, candidate, key, mostMessages: route.messagesPerConnection }
       if (!client.isOpen) continue
       if (!isSpent(connection)) return connection
@@ -75,12 +80,12 @@ const dial = async (
   route: ShapedRoute,
   shared: Shared,
   search: Search,
-  signal: AbortSignal,
+  leave: AbortSignal,
 ): Promise<Connection | null> => {
   const { config, ca, now, count, took, log } = shared
   const host = labelOf(candidate)
   search.host = candidate.name
-  const parts = { candidate, route, hostname: config.hostname, timeouts: config.delivery.timeouts, now, signal }
+  const parts = { candidate, route, hostname: config.hostname, timeouts: config.delivery.timeouts, now, leave }
   const startedAt = performance.now()
   const span = search.span === null ? null : traceConnection(search.span, candidate)
   const opened = await openClient(ca === undefined ? parts : { ...parts, ca })
@@ -107,23 +112,23 @@ const lookUp = (found: Candidates, search: Search): Candidate[] => {
   return []
 }
 
-/** A connection that was not used in this attempt yet, or null: then `search.failure` says why. */
+/** A connection that was not used in this attempt yet, or null: then `search.failure` says why, unless `leave` was aborted. */
 export const findConnection = async (
   destination: string,
   route: ShapedRoute,
   shared: Shared,
   search: Search,
-  signal: AbortSignal,
+  leave: AbortSignal,
 ): Promise<Connection | null> => {
   search.left ??= lookUp(await findCandidates(destination, route, shared), search)
-  const idle = await fromPool(search.left, route, shared)
+  const idle = await fromPool(search.left, route, shared, leave)
   if (idle !== null) {
     shared.count('reused')
     return idle
   }
   for (let candidate = search.left.shift(); candidate !== undefined; candidate = search.left.shift()) {
-    if (signal.aborted) return null
-    const connection = await dial(candidate, route, shared, search, signal)
+    if (leave.aborted) return null
+    const connection = await dial(candidate, route, shared, search, leave)
     if (connection !== null) return connection
   }
   return null

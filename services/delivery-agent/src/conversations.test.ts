@@ -152,6 +152,54 @@ describe('connections', () => {
   })
 })
 
+describe('told to leave', () => {
+  const begin = async (to: string[], options: Parameters<typeof farEnd>[0] = {}) => {
+    const end = await farEnd(options)
+    const [signal, leave] = [new AbortController(), new AbortController()]
+    const conversation = (await createBench()).conversations.open('far', makeRoute([end], { maxRecipients: 1 }))
+    const both = { signal: signal.signal, leave: leave.signal, aboutToEnd: () => {} }
+    return { end, signal, leave, delivery: conversation.deliver(makeTask(to), () => pieces(CONTENT), both) }
+  }
+  const INTERRUPTED = 'deferred 4.3.0 crash'
+
+  it.each(['greeting', 'ehlo', 'mail', 'rcpt', 'data'] as const)(
+    'R-shutdown: a conversation whose far end is silent at %s ends at once: nothing was transmitted',
+    async (silentAt) => {
+      const { end, leave, delivery } = await begin(['ok@example.test'], { silentAt, extensions: [] })
+      const commands = ['greeting', 'ehlo', 'mail', 'rcpt', 'data'].indexOf(silentAt)
+      await expect.poll(() => end.connections[0]?.commands.length, PATIENT).toBe(commands)
+      leave.abort()
+      expect(glance(await delivery)).toEqual([INTERRUPTED])
+      expect(end.messages).toHaveLength(0)
+    },
+  )
+
+  it('R-shutdown: an envelope in one piece ends at once, too', async () => {
+    const { end, leave, delivery } = await begin(['never-answer-rcpt@example.test'])
+    await expect.poll(() => end.connections[0]?.commands.some((line) => line.startsWith('RCPT')), PATIENT).toBe(true)
+    leave.abort()
+    expect(glance(await delivery)).toEqual([INTERRUPTED])
+  })
+
+  it('R-shutdown: one that is slow at the dot is waited for; then no other transaction begins', async () => {
+    const { end, leave, delivery } = await begin(['slow@example.test', 'next@example.test'], { slowMs: 500 })
+    await end.received(1)
+    leave.abort()
+    expect(glance(await delivery)).toEqual(['delivered 2.0.0', INTERRUPTED])
+    expect(end.messages).toHaveLength(1)
+  })
+
+  it('R-shutdown: one that is silent at the dot is waited for until the end: then its outcome is unknown', async () => {
+    const { end, signal, leave, delivery } = await begin(['never-answer@example.test'])
+    await end.received(1)
+    leave.abort()
+    const first = await Promise.race([delivery, new Promise((resolve) => setImmediate(resolve, 'waits'))])
+    expect(first).toBe('waits')
+    signal.abort()
+    expect((await delivery).outcomes).toMatchObject([{ kind: 'deferred', unknown: true }])
+  })
+})
+
 describe('a server nobody here wrote', () => {
   it('smtp-sink takes 300 messages over one connection', async () => {
     const port = await freePort()

@@ -17,13 +17,14 @@ export type Conversation = {
    * One attempt; one call at a time. Outcomes stand in the order of `task.to`.
    * @param content a new reading of the stored content at each call: `task.sizeBytes` bytes, lines ended by CRLF, not dot-stuffed
    * @param options.signal ends the attempt at once: what was not settled is deferred
+   * @param options.leave aborted with `signal` at the latest: ends an attempt that has no content under way; left out, it is `signal`
    * @param options.aboutToEnd called, not awaited, just before the final dot of each transaction
    * @param options.span of the attempt, where it is traced
    */
   deliver: (
     task: Task,
     content: () => AsyncIterable<Buffer>,
-    options: { signal: AbortSignal; aboutToEnd: () => void; span?: Span | null },
+    options: { signal: AbortSignal; leave?: AbortSignal; aboutToEnd: () => void; span?: Span | null },
   ) => Promise<DeliveryReport>
   /** The session ends: a healthy connection waits `idleConnectionMs` for another conversation, others are closed. */
   release: () => void
@@ -47,7 +48,7 @@ export const createConversations = (parts: ConversationsParts): Conversations =>
       const held: { connection: Connection | null } = { connection: null }
       return {
         deliver: (task, content, options) =>
-          runAttempt({ task, content, span: null, ...options, destination, route, shared, held }),
+          runAttempt({ task, content, span: null, leave: options.signal, ...options, destination, route, shared, held }),
         release: () => {
           const { connection } = held
           held.connection = null

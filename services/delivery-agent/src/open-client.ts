@@ -16,7 +16,8 @@ export type OpenParts = {
   /** Certificates to trust besides the system's, PEM. */
   ca?: string
   now: () => number
-  signal: AbortSignal
+  /** Gives it up at once. */
+  leave: AbortSignal
 }
 
 export type Opened = { kind: 'ready'; client: SmtpClient } | { kind: 'failed'; failure: OpeningFailure; transcript: string[] }
@@ -42,20 +43,20 @@ const makeClient = ({ candidate, route, hostname, timeouts, ca }: OpenParts, pla
 }
 
 const dial = async (parts: OpenParts, plain: boolean): Promise<Opened> => {
-  const { candidate, route, now, signal } = parts
+  const { candidate, route, now, leave } = parts
   const client = makeClient(parts, plain)
   const where = `${candidate.name} [${candidate.address}]:${candidate.port}`
   client.transcript.note(`${new Date(now()).toISOString()} connecting to ${where}`)
   const stop = (): void => client.abandon('the delivery was interrupted')
-  signal.addEventListener('abort', stop)
+  leave.addEventListener('abort', stop)
   const failure = await client.open(route.auth)
-  signal.removeEventListener('abort', stop)
+  leave.removeEventListener('abort', stop)
   return failure === null ? { kind: 'ready', client } : { kind: 'failed', failure, transcript: client.transcript.lines() }
 }
 
 export const openClient = async (parts: OpenParts): Promise<Opened> => {
   const first = await dial(parts, parts.route.tls === 'off')
-  if (first.kind === 'ready' || first.failure.stage !== 'tls' || parts.signal.aborted) return first
+  if (first.kind === 'ready' || first.failure.stage !== 'tls' || parts.leave.aborted) return first
   if (parts.route.tls !== 'opportunistic' || parts.route.auth !== null || first.failure.reply?.code === 421) return first
   const second = await dial(parts, true)
   const before = [...first.transcript, '# encryption failed; once more in plaintext']

@@ -61,6 +61,7 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0,
     metrics: createAgentMetrics(createMetrics('test', { processFigures: false })),
     stopping: () => false,
     signal: new AbortController().signal,
+    leave: new AbortController().signal,
   })
   await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire, errand: false })
   return { asked, calls, released, marked }

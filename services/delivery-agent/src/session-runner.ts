@@ -42,6 +42,8 @@ export type RunnerDependencies = {
   stopping: () => boolean
   /** The grace time is over: abort. */
   signal: AbortSignal
+  /** The time for those who have not come to their content is over; aborted with `signal` at the latest. */
+  leave: AbortSignal
 }
 
 /** So many runs died while they did as the postmaster said: the task may be the cause. */
@@ -93,7 +95,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     }
     const conversation = route === null ? unused : deps.openConversation(destination, route)
     const transcript = (id: string): Promise<string[]> => client.transcript(run.key, id)
-    return { destination, route, conversation, signal: deps.signal, aboutToEnd, transcript }
+    return { destination, route, conversation, signal: deps.signal, leave: deps.leave, aboutToEnd, transcript }
   }
 
   /** Once policy has changed, the rest of the session goes by the new one, over connections that suit it. */

@@ -22,6 +22,8 @@ export type TaskContext = {
   route: ShapedRoute | null
   conversation: Conversation
   signal: AbortSignal
+  /** Whose content is not under way goes back. */
+  leave: AbortSignal
   /** @returns to be called when the outcome is known */
   aboutToEnd: (id: string) => () => void
   /** The last conversation about a task. */
@@ -120,10 +122,10 @@ export const createTaskHandler = ({ contentStore, conclude, tracer, log, metrics
   }
 
   return {
-    /** A conversation with the far end. After an abort before the content ended the task goes back, without an attempt. */
+    /** A conversation with the far end. Told to leave before the content ended, the task goes back, without an attempt. */
     attempt: (handed: HandedTask, context: TaskContext): Promise<Handled> =>
       handle(handed, context, 'attempt', async (task, content, span) => {
-        const { route, signal } = context
+        const { route, signal, leave } = context
         if (route === null) {
           const domain = domainOf(context.destination)
           return ownReport(task, 'route', { kind: 'no-route', domain }, `no route for ${domain}`)
@@ -144,10 +146,10 @@ export const createTaskHandler = ({ contentStore, conclude, tracer, log, metrics
           ending = true
           known = context.aboutToEnd(task.id)
         }
-        const report = await context.conversation.deliver(task, content, { signal, aboutToEnd, span })
+        const report = await context.conversation.deliver(task, content, { signal, leave, aboutToEnd, span })
         known()
         const settled = report.outcomes.some((outcome) => outcome.kind !== 'deferred')
-        return context.signal.aborted && !ending && !settled ? 'handed-back' : report
+        return leave.aborted && !ending && !settled ? 'handed-back' : report
       }),
 
     /** A run of this session died with the task in hand: the attempt counts, and what is not known is said. */

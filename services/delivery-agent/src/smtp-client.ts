@@ -25,6 +25,8 @@ export class SmtpClient extends OpenedConnection {
   needsReset = false
   /** Transactions begun. */
   transactions = 0
+  /** DATA was taken, and the content, or the reply to its dot, is under way. */
+  inContent = false
   /** The far end's 421. */
   closing: Reply | null = null
   readonly isLmtp: boolean

@@ -31,6 +31,11 @@ import { placesInLane, startSessionWorkers } from './session-worker.ts'
 import { createShapeRoute } from './shaped-route.ts'
 
 const SERVICE = 'delivery-agent'
+/**
+ * A far end that has not come to the content by then is not waited for: nothing was transmitted, so another agent does it as well, and
+ * the grace time is as long as it is for replies to the final dot alone.
+ */
+const WAIT_FOR_CONTENT_MS = 30_000
 /** What is still in hand this long before the grace time ends is aborted, so that it can be handed back. */
 const HAND_BACK_MS = 3000
 /** A final reply that takes longer is worth a note that the content has ended: after a crash the outcome is told as unknown. */
@@ -81,6 +86,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
   const accept = createAdmission({ redis: write, lanes, now, wait: config.redis.wait, told: createAdmissionFigures(registry) })
   const stopping = { yes: false }
   const abort = new AbortController()
+  const leave = new AbortController()
   const { signal } = abort
   const tellSender = createTellSender({ config, directory, accept, log, count: metrics.event, now, signal })
   const conclude = createConclude({ config, tellSender, log, metrics, now, random: Math.random })
@@ -126,6 +132,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     markAfterMs: config.delivery.unknownOutcome === 'hold' ? 0 : MARK_AFTER_MS,
     stopping: () => stopping.yes,
     signal,
+    leave: leave.signal,
   })
   declareRedis(registry, () => command.ping())
   const readiness = () => redis.readiness(stopping.yes)
@@ -138,10 +145,13 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
       live.stop()
       stopping.yes = true
       lingering.close()
-      const timer = setTimeout(() => abort.abort(), Math.max(0, config.shutdownGraceMs - HAND_BACK_MS))
+      const lastMs = Math.max(0, config.shutdownGraceMs - HAND_BACK_MS)
+      const leaving = setTimeout(() => leave.abort(), Math.min(WAIT_FOR_CONTENT_MS, lastMs))
+      const aborting = setTimeout(() => abort.abort(), lastMs)
       // BullMQ waits for Redis before it lets go; the grace time does not.
       await Promise.race([workers.close(), sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })])
-      clearTimeout(timer)
+      clearTimeout(leaving)
+      clearTimeout(aborting)
       await conversations.closeIdle()
       await health.close()
       await tracing.close()

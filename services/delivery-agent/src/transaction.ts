@@ -155,11 +155,14 @@ const sendAll = async (parts: TransactionParts, accepted: number): Promise<Omit<
   return { unreadable: null, ended, dot: client.isLmtp ? dot : Array.from({ length: accepted }, () => dot[0]!) }
 }
 
-/** R-clean: RSET, and only its 250 makes the connection fit for another message. */
-export const resetIfNeeded = async (client: SmtpClient): Promise<void> => {
+/** R-clean: RSET, and only its 250 makes the connection fit for another message. @param leave gives it up at once */
+export const resetIfNeeded = async (client: SmtpClient, leave: AbortSignal): Promise<void> => {
   if (!client.needsReset || !client.isOpen) return
+  const stop = (): void => client.abandon('the delivery was interrupted')
+  leave.addEventListener('abort', stop)
   client.command(['RSET'])
   const answer = await client.expect('reply to RSET', client.timeouts.mailMs)
+  leave.removeEventListener('abort', stop)
   if (hasCode(answer, 2)) client.needsReset = false
   else client.abandon('RSET was refused')
 }
@@ -182,7 +185,9 @@ export const runTransaction = async (parts: TransactionParts): Promise<Transacti
   }
   const takenAt = performance.now()
   took('envelope', (takenAt - startedAt) / 1000)
+  client.inContent = true
   const result = { ...envelope, ...(await sendAll(parts, accepted)) }
+  client.inContent = false
   if (result.ended) took('content', (performance.now() - takenAt) / 1000)
   client.needsReset = [...rcpt, ...result.dot].some(isRefusal)
   return result
