@@ -79,7 +79,8 @@ describe('a watched config', () => {
   })
 
   it('keeps the last good one when the file is wrong, says so once with its line, and goes on when it is mended', async () => {
-    const { file, lines, hostNow } = await watched(routed('one.test'))
+    const { file, lines, live, hostNow } = await watched(routed('one.test'))
+    expect(live.isRefused()).toBe(false)
     await writeFile(file, routed('two.test', 'policies:\n  - { conections: 1 }\n'))
     await vi.waitFor(() => expect(lines).toHaveLength(1), WAIT)
     expect(lines[0]?.text).toBe('the changed config cannot be used; the last good one stays in force')
@@ -88,18 +89,24 @@ describe('a watched config', () => {
     await vi.waitFor(() => expect(lines).toHaveLength(2), WAIT)
     expect(lines[1]?.fields.problems).toMatch(/sluice\.yaml:1: expected YAML/)
     expect(hostNow()).toBe('one.test')
+    expect(live.isRefused()).toBe(true)
     await writeFile(file, routed('three.test'))
     await vi.waitFor(() => expect(hostNow()).toBe('three.test'), WAIT)
+    expect(live.isRefused()).toBe(false)
     expect(lines.map(({ level }) => level)).toEqual(['error', 'error', 'info'])
   })
 
   it('takes neither an empty file nor a missing one for a config', async () => {
-    const { file, lines, hostNow } = await watched(routed('one.test'))
+    const { file, lines, live, hostNow } = await watched(routed('one.test'))
     await writeFile(file, '')
     await vi.waitFor(() => expect(lines[0]?.fields.problems).toMatch(/:1: expected a config; the file is empty/), WAIT)
     await rm(file)
     await vi.waitFor(() => expect(lines[1]?.fields.problems).toMatch(/expected a readable file/), WAIT)
     expect(hostNow()).toBe('one.test')
+    expect(lines).toHaveLength(2)
+    // Back to the config that is in force: nothing applies, and nothing is refused any more.
+    await writeFile(file, routed('one.test'))
+    await vi.waitFor(() => expect(live.isRefused()).toBe(false), WAIT)
     expect(lines).toHaveLength(2)
   })
 

@@ -3,7 +3,8 @@
  * that a replaced file, an edited one and the swapped symlinks of a Kubernetes ConfigMap are all seen; it is taken once it has stayed
  * the same for a moment, so that a file that is being written is not read by halves.
  *
- * - What cannot be used (unreadable, empty, wrong) is told once, in words with file and line; the last good config stays in force.
+ * - What cannot be used (unreadable, empty, wrong) is told once, in words with file and line; the last good config stays in force,
+ *   and `isRefused` says so as long as that lasts.
  * - The keys of LIVE_KEYS apply at once. Others need a restart; that they changed is told once.
  * - Secrets that the config names are followed in the same way; certificates by those who use them.
  * - What could not be used is tried again by itself, as a file that it names may come later: Kubernetes mounts each volume by itself.
@@ -43,6 +44,8 @@ export type LiveConfig = {
   config: Config
   /** Another object after each change. */
   version: () => Config
+  /** Whether what the files say now cannot be used: a service that starts anew would end at once. */
+  isRefused: () => boolean
   stop: () => void
 }
 
@@ -112,6 +115,7 @@ export const watchConfig = ({ config: running, source, log, everyMs = EVERY_MS }
   let { files } = running
   /** What was said last of a config that cannot be used. */
   let told = ''
+  let refused = false
 
   /** @returns whether it can be used */
   const take = async ({ file, load }: ConfigSource): Promise<boolean> => {
@@ -120,12 +124,14 @@ export const watchConfig = ({ config: running, source, log, everyMs = EVERY_MS }
       const next = await load()
       files = next.files
       apply(next)
+      refused = false
       return true
     } catch (error) {
       const said = error instanceof ConfigError ? formatProblems(error.problems) : String(error)
       const stays = 'the changed config cannot be used; the last good one stays in force'
       if (said !== told) log.error(stays, error instanceof ConfigError ? { problems: said } : { error })
       told = said
+      refused = true
       return false
     }
   }
@@ -147,5 +153,5 @@ export const watchConfig = ({ config: running, source, log, everyMs = EVERY_MS }
     }
   }
   if (source !== null) void watch(source)
-  return { config: viewOf(running, () => newest), version: () => newest, stop: () => abort.abort() }
+  return { config: viewOf(running, () => newest), version: () => newest, isRefused: () => refused, stop: () => abort.abort() }
 }

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HealthServer, startHealthServer } from './health.ts'
-import { createEventCounter, createMetrics } from './metrics.ts'
+import { createEventCounter, createMetrics, declareConfig } from './metrics.ts'
 import type { Readiness } from './readiness.ts'
 
 describe('figures and health', () => {
@@ -39,6 +39,15 @@ describe('figures and health', () => {
     }
     expect((await get('/healthz')).status).toBe(200)
     expect((await get('/nothing')).status).toBe(404)
+  })
+
+  it('the figures tell of a config that cannot be used, as long as it cannot', async () => {
+    let refused = true
+    declareConfig(registry, () => refused)
+    const figure = async () => /^sluice_config_refused.* (\d)$/m.exec(await (await get('/metrics')).text())?.[1]
+    expect(await figure()).toBe('1')
+    refused = false
+    expect(await figure()).toBe('0')
   })
 
   it('R-full: a full store keeps no client away: /readyz is 200 and says so, and the figure is `full`', async () => {

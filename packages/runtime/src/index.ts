@@ -11,6 +11,7 @@ export {
   createContentFigures,
   createEventCounter,
   createMetrics,
+  declareConfig,
   declareReadiness,
   type Metrics,
 } from './metrics.ts'

@@ -56,6 +56,18 @@ export const declareReadiness = (registry: Metrics, readiness: () => Readiness):
   })
 }
 
+/** Whether the config's files are of use, as a figure. Asked at each scrape. */
+export const declareConfig = (registry: Metrics, isRefused: () => boolean): void => {
+  new Gauge({
+    name: 'sluice_config_refused',
+    help: '1 while the config, or a secret that it names, has changed to something that cannot be used: the last good one stays in force, and a service that starts anew would end at once; else 0',
+    registers: [registry],
+    collect() {
+      this.set(isRefused() ? 1 : 0)
+    },
+  })
+}
+
 /** A batch of messages was made durable by one script call, or was not. */
 export type AdmissionTold = (messages: number, seconds: number) => void
 

@@ -1,5 +1,12 @@
 /** All figures of a delivery-agent, for docs/metrics.md. */
-import { createAdmissionFigures, createContentFigures, declareReadiness, declareRedis, type Metrics } from '@sluice/runtime'
+import {
+  createAdmissionFigures,
+  createContentFigures,
+  declareConfig,
+  declareReadiness,
+  declareRedis,
+  type Metrics,
+} from '@sluice/runtime'
 import { createTracingFigures } from '@sluice/tracing'
 import { declareActions } from './apply-reply-rules.ts'
 import { createConnectionMetrics } from './connection-metrics.ts'
@@ -13,5 +20,6 @@ export const declareMetrics = (registry: Metrics): void => {
   createContentFigures(registry, ['redis', 'file', 's3'])
   createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
+  declareConfig(registry, () => false)
   declareRedis(registry, () => Promise.resolve())
 }

@@ -12,6 +12,7 @@ import {
   createContentFigures,
   createLogger,
   createMetrics,
+  declareConfig,
   declareRedis,
   type Log,
   startHealthServer,
@@ -60,6 +61,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
   const live = watchConfig({ config: written, source: options.source ?? null, log })
   const { config } = live
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
+  declareConfig(registry, live.isRefused)
   const sample = (): number => config.tracing.sample
   const tracing = await startTracing({ service: SERVICE, sample, env: process.env, log, metrics: registry })
   const { tracer } = tracing

@@ -2,7 +2,14 @@
 
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { createAdmissionFigures, createContentFigures, declareReadiness, declareRedis, type Metrics } from '@sluice/runtime'
+import {
+  createAdmissionFigures,
+  createContentFigures,
+  declareConfig,
+  declareReadiness,
+  declareRedis,
+  type Metrics,
+} from '@sluice/runtime'
 import type { ListenerConfig } from '@sluice/smtp-listener'
 import { createTracingFigures } from '@sluice/tracing'
 import { Gauge } from 'prom-client'
@@ -53,5 +60,6 @@ export const declareMetrics = (registry: Metrics): void => {
   declareStorage(registry, () => 0)
   createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
+  declareConfig(registry, () => false)
   declareRedis(registry, () => Promise.resolve())
 }

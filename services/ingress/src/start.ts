@@ -10,6 +10,7 @@ import {
   createContentFigures,
   createLogger,
   createMetrics,
+  declareConfig,
   declareRedis,
   type Listening,
   type Log,
@@ -79,6 +80,7 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
     const { status } = redis.admission
     return status === 'ready' ? durability() : { kind: 'away', reason: `redis is ${status}` }
   }
+  declareConfig(metrics, live.isRefused)
   declareRedis(metrics, () => redis.command.ping())
   declareStorage(metrics, durability.roomBytes)
   declareCertificates(metrics, config.listeners)

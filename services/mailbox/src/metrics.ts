@@ -1,6 +1,6 @@
 /** What the mailbox service counts, and the room on its disk, asked at each scrape. */
 import { statfs } from 'node:fs/promises'
-import { declareReadiness, type Metrics } from '@sluice/runtime'
+import { declareConfig, declareReadiness, type Metrics } from '@sluice/runtime'
 import { REJECTION_REASONS, type RejectionReason } from '@sluice/smtp-listener'
 import { Counter, Gauge } from 'prom-client'
 
@@ -74,4 +74,5 @@ export const createMailboxMetrics = (registry: Metrics, directory: string): Mail
 export const declareMetrics = (registry: Metrics): void => {
   createMailboxMetrics(registry, '')
   declareReadiness(registry, () => ({ kind: 'ok' }))
+  declareConfig(registry, () => false)
 }

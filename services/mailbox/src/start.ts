@@ -1,6 +1,14 @@
 /** Everything that a mailbox service needs, made from the config and put together. */
 import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
-import { createLogger, createMetrics, type Listening, type Log, type Readiness, startHealthServer } from '@sluice/runtime'
+import {
+  createLogger,
+  createMetrics,
+  declareConfig,
+  type Listening,
+  type Log,
+  type Readiness,
+  startHealthServer,
+} from '@sluice/runtime'
 import { createMailbox } from './mailbox.ts'
 
 export type StartedMailbox = {
@@ -22,6 +30,7 @@ export const startMailbox = async (written: Config, options: StartOptions = {}):
   const live = watchConfig({ config: written, source: options.source ?? null, log })
   const { config } = live
   const metrics = createMetrics('mailbox', { processFigures: options.log === undefined })
+  declareConfig(metrics, live.isRefused)
   const mailbox = createMailbox({ config, directory: createLiveDirectory(live), log, metrics, now: Date.now })
   let readiness: Readiness = { kind: 'away', reason: 'the service starts' }
   const { host, ports } = config.http

@@ -3,6 +3,7 @@ import {
   createAdmissionFigures,
   createContentFigures,
   createEventCounter,
+  declareConfig,
   declareReadiness,
   declareRedis,
   type Metrics,
@@ -45,5 +46,6 @@ export const declareMetrics = (registry: Metrics): void => {
   createContentFigures(registry, ['redis', 'file', 's3'])
   createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))
+  declareConfig(registry, () => false)
   declareRedis(registry, () => Promise.resolve())
 }

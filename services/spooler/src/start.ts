@@ -11,6 +11,7 @@ import {
   createContentFigures,
   createLogger,
   createMetrics,
+  declareConfig,
   declareRedis,
   type Log,
   startHealthServer,
@@ -57,6 +58,7 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
   const { config } = live
   const registry = createMetrics(SERVICE, { processFigures: options.log === undefined })
   const metrics = createSpoolerMetrics(registry)
+  declareConfig(registry, live.isRefused)
   const sample = (): number => config.tracing.sample
   const tracing = await startTracing({ service: SERVICE, sample, env: process.env, log, metrics: registry })
   const now = createClock(process.env)
