@@ -1,6 +1,7 @@
 /** What got a 250 against what arrived, by the recipient that each message has for itself. */
 import { eventually } from '../support/gateway.ts'
 import type { MailLoad } from './mail-load.ts'
+import { watchRate } from './rate.ts'
 
 const ARRIVED_WITHIN_MS = 300_000
 
@@ -25,13 +26,14 @@ const untilArrived = async (load: MailLoad, arrivals: Arrivals): Promise<string[
 
 /** Ends the load, waits for what is under way, and tells. @throws with the same text when a message is lost */
 export const account = async (load: MailLoad, arrivals: Arrivals): Promise<string> => {
+  const rate = watchRate(load, true)()
   await load.stop()
   const arrived = await untilArrived(load, arrivals)
   const lost = missing(load, arrived)
   const count = (stage: string): number => load.refusals.filter((refusal) => refusal.stage === stage).length
   const doubles = arrived.length - new Set(arrived).size
   const refusals = `${count('connect')} connections refused, ${count('cut')} cut, ${count('reply')} replies 4xx, ${count('unknown')} of unknown fate, ${count('goodbye')} told goodbye between two messages`
-  const text = `${load.accepted.length} accepted, ${lost.length} lost, ${doubles} doubled; ${refusals}`
+  const text = `${load.accepted.length} accepted, ${lost.length} lost, ${doubles} doubled; ${rate}; ${refusals}`
   if (lost.length > 0 || load.accepted.length === 0) throw new Error(`${text}; lost: ${lost.slice(0, 5).join(', ')}`)
   return text
 }

@@ -8,14 +8,16 @@ type Service = {
   status: { loadBalancer: { ingress?: { ip?: string; hostname?: string }[] } }
 }
 
-const greets = async (host: string, port = 25): Promise<boolean> => {
+const GREETING = '220 '
+
+const greets = async (host: string, port = 25, greeting = GREETING): Promise<boolean> => {
   const wire = await openWire(port, host)
   wire.close()
-  return wire.greeting?.startsWith('220') === true
+  return wire.greeting?.startsWith(greeting) === true
 }
 
-/** @throws when none came, or nobody answered there, within two minutes */
-export const balancerAddress = async (kube: Kube): Promise<string> => {
+/** @throws when none came, or nobody answered there with the greeting, within two minutes */
+export const balancerAddress = async (kube: Kube, greeting = GREETING): Promise<string> => {
   const address = await eventually(
     'an address of the load balancer',
     async () => {
@@ -25,7 +27,7 @@ export const balancerAddress = async (kube: Kube): Promise<string> => {
     120_000,
     250,
   )
-  await eventually('a greeting behind the load balancer', () => greets(address).catch(() => false), 120_000, 250)
+  await eventually('a greeting behind the load balancer', () => greets(address, 25, greeting).catch(() => false), 120_000, 250)
   return address
 }
 

@@ -3,7 +3,6 @@
  * refused or cut before its content went out, or that got a 4xx, is sent again until it is taken; one whose final reply never came
  * has an unknown fate, and is not sent again. Each message has a recipient of its own, which is how arrivals are told apart.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPace, replyWithin } from '../support/clients.ts'
 import { openSmtp, type Smtp } from '../support/load.ts'
 
@@ -15,17 +14,26 @@ import { openSmtp, type Smtp } from '../support/load.ts'
 export type Refusal = { at: number; stage: 'connect' | 'cut' | 'reply' | 'unknown' | 'goodbye'; reply: string }
 
 export type MailLoad = {
+  /** Messages a second that are tried. */
+  rate: number
+  /** By `performance.now()`. */
+  startedAt: number
   /** Recipients whose message got a 250, in order. */
   accepted: readonly string[]
+  /** From MAIL to the 250 of each of them, in ms. */
+  tookMs: readonly number[]
   refusals: readonly Refusal[]
   /** Resolves when everything begun has been said. No further message is begun. */
   stop: () => Promise<void>
 }
 
+/** Connections that are kept open at least, so that every pod has some. */
 const CLIENTS = 32
+/** At most: a server that does not answer keeps each that tries it waiting. */
+const MOST_CLIENTS = 500
 const PER_CONNECTION = 50
-const PAUSE_MS = 200
 const REPLY_WITHIN_MS = 30_000
+const CATCH_UP_MS = 1000
 
 const replyOf = (smtp: Smtp): Promise<string> => replyWithin(smtp, REPLY_WITHIN_MS)
 
@@ -56,6 +64,20 @@ const say = async (smtp: Smtp, to: string, body: string): Promise<Told> => {
   }
 }
 
+/** @returns whether the server has greeted, and may be talked to; if not, `note` was told */
+const introduce = async (smtp: Smtp, note: (refusal: Omit<Refusal, 'at'>) => void): Promise<boolean> => {
+  const greeting = await replyOf(smtp).catch(() => '')
+  if (!greeting.startsWith('220')) {
+    note({ stage: 'connect', reply: greeting })
+    return false
+  }
+  smtp.write('EHLO client.test\r\n')
+  const reply = await replyOf(smtp).catch(() => '')
+  if (reply.startsWith('250')) return true
+  note(reply === '' ? { stage: 'cut', reply } : { stage: GOODBYE.test(reply) ? 'goodbye' : 'reply', reply })
+  return false
+}
+
 export type MailLoadOptions = {
   host: string
   /** Default 25. */
@@ -66,63 +88,78 @@ export type MailLoadOptions = {
   to: (n: number) => string
   /** Of the body; default 1000. */
   bytes?: number
+  /** Said first on each connection, before the greeting: a PROXY header. */
+  head?: Buffer
 }
 
+type Client = { smtp: Smtp; said: number }
+
+/** The pace is one for all: a message that is due goes over the connection that has rested longest, and over a new one when none rests. */
 export const startMailLoad = (options: MailLoadOptions): MailLoad => {
-  const { host, port = 25, rate, to, bytes = 1000 } = options
+  const { host, port = 25, rate, to, bytes = 1000, head } = options
   const body = `${'x'.repeat(76)}\r\n`.repeat(Math.max(1, Math.round(bytes / 78))).trimEnd()
   const accepted: string[] = []
+  const tookMs: number[] = []
   const refusals: Refusal[] = []
   const again: string[] = []
-  const pace = createPace(rate)
+  const resting: Client[] = []
+  const flights = new Set<Promise<void>>()
+  const pace = createPace(rate, CATCH_UP_MS)
   let number = 0
   let stopped = false
   const note = (refusal: Omit<Refusal, 'at'>): void => void refusals.push({ at: Date.now(), ...refusal })
 
-  const introduce = async (smtp: Smtp): Promise<boolean> => {
-    const greeting = await replyOf(smtp).catch(() => '')
-    if (!greeting.startsWith('220')) {
-      note({ stage: 'connect', reply: greeting })
-      return false
-    }
-    smtp.write('EHLO client.test\r\n')
-    return replyOf(smtp).then(
-      (reply) => reply.startsWith('250'),
-      () => false,
-    )
+  const open = async (): Promise<Client | null> => {
+    const smtp = openSmtp(port, host)
+    if (head !== undefined) smtp.write(head)
+    if (await introduce(smtp, note)) return { smtp, said: 0 }
+    smtp.close()
+    return null
   }
-  const converse = async (smtp: Smtp): Promise<void> => {
-    if (!(await introduce(smtp))) return
-    for (let turn = 0; turn < PER_CONNECTION && !smtp.isEnded() && (!stopped || again.length > 0); turn += 1) {
-      await pace()
-      if (smtp.isEnded()) return
-      const recipient = again.pop() ?? to(number++)
-      const told = await say(smtp, recipient, body)
-      if (told.kind === 'accepted') {
-        accepted.push(recipient)
+  /** One that rests and is still there; none while there are few. */
+  const rested = (): Client | undefined => {
+    for (let index = resting.length - 1; index >= 0; index -= 1) if (resting[index]?.smtp.isEnded()) resting.splice(index, 1)
+    return resting.length + flights.size < CLIENTS ? undefined : resting.shift()
+  }
+  const rest = (client: Client): void => {
+    if (client.said < PER_CONNECTION) return void resting.push(client)
+    client.smtp.write('QUIT\r\n')
+    client.smtp.socket.end()
+  }
+  const attempt = async (recipient: string): Promise<void> => {
+    const client = rested() ?? (await open())
+    if (client === null) return void again.push(recipient)
+    const startedAt = performance.now()
+    const told = await say(client.smtp, recipient, body)
+    client.said += 1
+    if (told.kind === 'accepted') {
+      accepted.push(recipient)
+      tookMs.push(performance.now() - startedAt)
+      return rest(client)
+    }
+    note(told.refusal)
+    if (told.refusal.stage !== 'unknown') again.push(recipient)
+    client.smtp.close()
+  }
+  const run = async (): Promise<void> => {
+    while (!stopped || again.length + flights.size > 0) {
+      if (flights.size >= MOST_CLIENTS || (stopped && again.length === 0)) {
+        await Promise.race(flights)
         continue
       }
-      note(told.refusal)
-      if (told.refusal.stage !== 'unknown') again.push(recipient)
-      return
+      await pace()
+      if (stopped && again.length === 0) continue
+      const flight = attempt(again.pop() ?? to(number++)).finally(() => flights.delete(flight))
+      flights.add(flight)
     }
-    smtp.write('QUIT\r\n')
+    for (const { smtp } of resting) smtp.close()
   }
-  const client = async (): Promise<void> => {
-    while (!stopped || again.length > 0) {
-      const smtp = openSmtp(port, host)
-      await converse(smtp)
-      smtp.close()
-      await sleep(PAUSE_MS)
-    }
-  }
-  const all = Promise.all(Array.from({ length: CLIENTS }, client))
+  const running = run()
   return {
-    accepted,
-    refusals,
-    stop: async () => {
+    ...{ rate, startedAt: performance.now(), accepted, tookMs, refusals },
+    stop: () => {
       stopped = true
-      await all
+      return running
     },
   }
 }

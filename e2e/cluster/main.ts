@@ -50,7 +50,8 @@ const runWithin = async (command: string, argv: string[]): Promise<number> => {
 const main = async (argv: string[]): Promise<number> => {
   const options = await readOptions(argv)
   if (options === null) {
-    console.log(HELP.replace('THEMES', Object.keys(THEMES).join(', ')))
+    const themes = Object.entries(THEMES).map(([name, { says }]) => `  ${name.padEnd(14)} ${says}`)
+    console.log(HELP.replace('THEMES', themes.join('\n')))
     return 0
   }
   const wanted = options.themes ?? Object.keys(THEMES)
@@ -62,7 +63,9 @@ const main = async (argv: string[]): Promise<number> => {
   const world = await createWorld(options, steps)
   for (const name of wanted) {
     console.log(`\n== ${name}`)
-    await THEMES[name]?.(world).catch((error: unknown) => steps.step(`${name}: in order to its end`, () => Promise.reject(error)))
+    await THEMES[name]
+      ?.run(world)
+      .catch((error: unknown) => steps.step(`${name}: in order to its end`, () => Promise.reject(error)))
   }
   return steps.finish()
 }

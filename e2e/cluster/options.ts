@@ -7,7 +7,7 @@ export const HELP = `npm run e2e:cluster [-- OPTIONS]
 Proves the chart on the cluster of KUBECONFIG (or ~/.kube/config). Everything is installed into namespaces of its own and removed
 afterwards. Far ends and clients run here: pods must be able to reach this machine, and this machine LoadBalancer addresses.
 
-  --theme NAME       one of THEMES; may be given several times; without it all of them, in this order
+  --theme NAME       one of those below; may be given several times; without it all of them, in this order
   --load COMMAND     makes built images known to the cluster: run with their names behind it, e.g. 'kind load docker-image'
   --registry HOST    push them there instead
   --no-build         the images are there already, under both tags
@@ -19,6 +19,10 @@ afterwards. Far ends and clients run here: pods must be able to reach this machi
   --keep             leave the releases where they are, to look at them
 
 What a cluster has not (a way to cut nodes off, KEDA) is told as a failed step, unless it is named: --without cut,keda
+
+Themes:
+
+THEMES
 `
 
 const OPTIONS = {

@@ -4,6 +4,9 @@ import { mergeValues } from './merge-values.ts'
 /** Retries within seconds, and for long enough: a test cannot wait for hours, and nothing may bounce for want of patience. */
 const QUICK = { quick: { delays: [...Array.from({ length: 10 }, () => '2s'), ...Array.from({ length: 80 }, () => '10s')] } }
 
+/** All clients of a test come from one address, and perhaps to one pod. */
+const LIMITS = { connectionsPerClient: 1000 }
+
 /**
  * A gateway behind a load balancer: mail of one client goes out to a far end of this machine, and mail for me@sluice.test stays.
  * @param far where the far end listens
@@ -22,6 +25,7 @@ export const gatewayValues = (options: { client: string; far: { host: string; po
         ],
         schedules: QUICK,
         schedule: 'quick',
+        limits: LIMITS,
       },
       ingress: { service: { type: 'LoadBalancer' } },
     },

@@ -2,12 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Smtp } from './load.ts'
 
-/** Evenly spaced, however many wait; after an outage nothing is made up for. */
-export const createPace = (perSecond: number) => {
-  let nextAt = 0
+/**
+ * Evenly spaced, however many wait; after an outage nothing is made up for.
+ * @param catchUpMs how far behind the even pace it may come, on a machine that gives this process no time for a while, and catch up
+ */
+export const createPace = (perSecond: number, catchUpMs = 0) => {
+  let nextAt = Date.now()
   return async (): Promise<void> => {
     const now = Date.now()
-    const at = Math.max(now, nextAt)
+    const at = Math.max(now - catchUpMs, nextAt)
     nextAt = at + 1000 / perSecond
     if (at > now) await sleep(at - now)
   }

@@ -10,6 +10,7 @@ import { cutOff, drain, killContainers, killPods, type Scene, scaleAgents, until
 import type { Kube } from '../kube.ts'
 import { type MailLoad, startMailLoad } from '../mail-load.ts'
 import { recipientsIn } from '../mailbox.ts'
+import { watchRate } from '../rate.ts'
 import { removeRelease } from '../uninstall.ts'
 import { gatewayValues } from '../values.ts'
 import type { Theme } from '../world.ts'
@@ -33,16 +34,15 @@ const CALM_MS = 5000
 
 /** A step under load: the disturbance, some calm after it, and what the clients saw of it. */
 const disturb = async (load: MailLoad, mayRefuse: boolean, run: () => Promise<string>): Promise<string> => {
-  const [refusedBefore, acceptedBefore, startedAt] = [load.refusals.length, load.accepted.length, performance.now()]
+  const refusedBefore = load.refusals.length
+  const rate = watchRate(load)
   const what = await run()
   await sleep(CALM_MS)
-  const seconds = (performance.now() - startedAt) / 1000
   const refusals = load.refusals.slice(refusedBefore).filter(({ stage }) => stage !== 'goodbye')
-  const rate = ((load.accepted.length - acceptedBefore) / seconds).toFixed(0)
   const kinds = [...new Set(refusals.map(({ stage, reply }) => `${stage} ${reply.split('\n')[0]}`.trim()))]
     .slice(0, 4)
     .join(' | ')
-  const text = `${what}; ${rate} messages/s, ${refusals.length} refused${kinds === '' ? '' : `: ${kinds}`}`
+  const text = `${what}; ${rate()}, ${refusals.length} refused${kinds === '' ? '' : `: ${kinds}`}`
   if (!mayRefuse && refusals.length > 0) throw new Error(text)
   return text
 }

@@ -5,6 +5,7 @@ import { eventually } from '../../support/gateway.ts'
 import { account } from '../account.ts'
 import { balancerAddress } from '../balancer.ts'
 import { startMailLoad } from '../mail-load.ts'
+import { watchRate } from '../rate.ts'
 import { installRedisCluster, REDIS_NAME, shardsAreWell } from '../redis-cluster.ts'
 import { removeRelease } from '../uninstall.ts'
 import { gatewayValues } from '../values.ts'
@@ -38,17 +39,19 @@ export const redisCluster: Theme = async (world) => {
     if (!there) return
     const load = startMailLoad({ host, rate: RATE_PER_SECOND, to: (n) => `m${n}@d${n % DOMAINS}.test` })
     await steps.step('mail flows over all lanes', async () => {
+      const rate = watchRate(load)
       await sleep(10_000)
       if (load.refusals.length > 0) throw new Error(`${load.refusals.length} refused: ${load.refusals[0]?.reply}`)
-      return `${load.accepted.length} accepted, ${far.messages.length} delivered`
+      return `${load.accepted.length} accepted, ${far.messages.length} delivered; ${rate()}`
     })
     await steps.step('a shard’s pod is killed', async () => {
       const pod = `${REDIS_NAME}-1`
+      const rate = watchRate(load)
       await kube.kubectl('delete', 'pod', pod, '--grace-period=0', '--force')
       await eventually('the cluster to be well', () => shardsAreWell(kube).catch(() => false), 180_000, 500)
       const before = load.accepted.length
       await eventually('mail to be taken again', () => load.accepted.length > before + 5 * RATE_PER_SECOND, 120_000, 250)
-      return `${pod} deleted; ${load.refusals.length} refused meanwhile`
+      return `${pod} deleted; ${load.refusals.length} refused meanwhile; ${rate()}`
     })
     await steps.step('the account', () =>
       account(load, async () => far.messages.flatMap(({ recipients }) => recipients.map(({ address }) => address))),
