@@ -20,7 +20,7 @@ export type MailLoad = {
   startedAt: number
   /** Recipients whose message got a 250, in order. */
   accepted: readonly string[]
-  /** From MAIL to the 250 of each of them, in ms. */
+  /** From the moment that it was due to the 250, with the connection that it may have needed, of each of them, in ms. */
   tookMs: readonly number[]
   refusals: readonly Refusal[]
   /** Resolves when everything begun has been said. No further message is begun. */
@@ -127,9 +127,9 @@ export const startMailLoad = (options: MailLoadOptions): MailLoad => {
     client.smtp.socket.end()
   }
   const attempt = async (recipient: string): Promise<void> => {
+    const startedAt = performance.now()
     const client = rested() ?? (await open())
     if (client === null) return void again.push(recipient)
-    const startedAt = performance.now()
     const told = await say(client.smtp, recipient, body)
     client.said += 1
     if (told.kind === 'accepted') {

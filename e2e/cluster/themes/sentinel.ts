@@ -1,6 +1,7 @@
 /**
- * A Redis outside the chart, with Sentinels and two replicas, as examples/high-availability.yaml of the chart has it: the master's pod is
- * deleted under load, a replica takes its place, and nothing that got a 250 is lost, as each has waited for both replicas.
+ * A Redis outside the chart, with Sentinels, two replicas, TLS and passwords, as examples/high-availability.yaml of the chart has it:
+ * the master's pod is deleted under load, a replica takes its place, and nothing that got a 250 is lost, as each has waited for both
+ * replicas.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startFarEnd } from '@sluice/testkit'
@@ -10,7 +11,7 @@ import { balancerAddress } from '../balancer.ts'
 import type { Kube } from '../kube.ts'
 import { type MailLoad, startMailLoad } from '../mail-load.ts'
 import { watchRate } from '../rate.ts'
-import { installRedisSentinels, masterPod, STORE, sentinelAddresses, storeIsWell } from '../redis-sentinels.ts'
+import { installRedisSentinels, masterPod, STORE, STORE_TLS, sentinelAddresses, storeIsWell } from '../redis-sentinels.ts'
 import { removeRelease } from '../uninstall.ts'
 import { gatewayValues } from '../values.ts'
 import type { Theme } from '../world.ts'
@@ -61,7 +62,12 @@ export const sentinel: Theme = async (world) => {
         const more = {
           ...world.images('first'),
           config: { redis: { wait: WAIT } },
-          redis: { external: { sentinels, existingSecret: STORE, sentinelPasswordKey: 'sentinel-password' } },
+          redis: {
+            external: {
+              ...{ sentinels, existingSecret: STORE, sentinelPasswordKey: 'sentinel-password' },
+              tls: { enabled: true, existingSecret: STORE_TLS, caKey: 'ca.crt' },
+            },
+          },
           mailbox: { persistence: { enabled: false } },
         }
         await kube.install(gatewayValues({ client: world.host, far }, more))
