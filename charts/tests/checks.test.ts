@@ -87,6 +87,14 @@ const CASES: [string, Values, RegExp][] = [
     /config\.trustedNetworks: .*whom you trust cannot be told from whom you do not/,
   ],
   [
+    'trust in clients whose address is hidden behind addresses of nodes',
+    {
+      config: { trustedNetworks: ['10.0.0.0/8'] },
+      ingress: { service: { externalIPs: ['192.0.2.5'], externalTrafficPolicy: 'Cluster' } },
+    },
+    /config\.trustedNetworks: .*whom you trust cannot be told from whom you do not/,
+  ],
+  [
     'ports of nodes without a NodePort',
     { ingress: { service: { nodePorts: { smtp: 30025 } } } },
     /ingress\.service\.nodePorts\.smtp/,
@@ -123,6 +131,11 @@ const CASES: [string, Values, RegExp][] = [
     /spooler\.pdb\.minAvailable: .*no node could ever be drained/,
   ],
   [
+    'nodes that nobody may be taken from',
+    { mailbox: { pdb: { maxUnavailable: 0 } } },
+    /mailbox\.pdb\.maxUnavailable: .*no node could ever be drained/,
+  ],
+  [
     'two rules for one budget',
     { spooler: { pdb: { minAvailable: 1, maxUnavailable: 2 } } },
     /spooler\.pdb: expected minAvailable or max/,
@@ -143,6 +156,36 @@ const CASES: [string, Values, RegExp][] = [
     /mailbox: persistence\.existingClaim is named/,
   ],
 ]
+
+const DRAINS: [string, string[], RegExp | null][] = [
+  ['all must stay', ['spooler.pdb.minAvailable=2'], /spooler\.pdb\.minAvailable: 2 of 2 pods/],
+  ['all of them in percent', ['spooler.pdb.minAvailable=100%'], /minAvailable: 100% of 2 pods/],
+  ['more than half of two', ['spooler.pdb.minAvailable=51%'], /minAvailable: 51% of 2 pods/],
+  ['half of two', ['spooler.pdb.minAvailable=50%'], null],
+  ['one of two', ['spooler.pdb.minAvailable=1'], null],
+  ['none may go', ['spooler.pdb.maxUnavailable=0'], /spooler\.pdb\.maxUnavailable: 0: none may ever be away/],
+  ['none in percent', ['spooler.pdb.maxUnavailable=0%'], /maxUnavailable: 0%: none may ever be away/],
+  ['a few percent, which are one', ['spooler.pdb.maxUnavailable=1%'], null],
+  [
+    'the fewest of an autoscaler',
+    ['ingress.autoscaling.enabled=true', 'ingress.replicas=5', 'ingress.pdb.minAvailable=2'],
+    /ingress\.pdb\.minAvailable: 2 of 2 pods/,
+  ],
+  [
+    'the fewest of KEDA',
+    ['deliveryAgent.autoscaling.via=keda', 'deliveryAgent.replicas=5', 'deliveryAgent.pdb.minAvailable=2'],
+    /deliveryAgent\.pdb\.minAvailable: 2 of 2 pods/,
+  ],
+  ['bounds of an autoscaler that is off', ['deliveryAgent.replicas=5', 'deliveryAgent.pdb.minAvailable=2'], null],
+  ['no budget at all', ['spooler.pdb.enabled=false', 'spooler.pdb.minAvailable=2'], null],
+]
+
+describe('a budget for drains', () => {
+  it.each(DRAINS)('%s', async (_, set, words) => {
+    if (words === null) await expect(refusals({}, set)).rejects.toThrow('expected these values to be refused')
+    else for (const said of await refusals({}, set)) expect(said).toMatch(words)
+  })
+})
 
 describe('values that do not go together', () => {
   it.each(CASES)('%s', async (_, values, words) => {

@@ -107,6 +107,18 @@ describe('the config', () => {
     })
   })
 
+  it('gives what tells of accounts’ passwords to ingress alone', async () => {
+    const accounts = [
+      { address: 'anna@a.test', passwordFile: '/etc/sluice/secrets/accounts/anna' },
+      { address: 'ben@a.test', passwordHash: 'scrypt-of-ben' },
+    ]
+    const all = await render({ config: { domains: [{ name: 'a.test', route: 'local' }], accounts } })
+    expect(configOf(all, 'ingress').accounts).toEqual(accounts)
+    for (const service of ['spooler', 'delivery-agent', 'mailbox'] as const)
+      expect(configOf(all, service).accounts).toEqual([{ address: 'anna@a.test' }, { address: 'ben@a.test' }])
+    expect(JSON.stringify(all.filter(({ metadata }) => metadata.name !== 'gate-sluice-ingress'))).not.toContain('scrypt-of-ben')
+  })
+
   it('restarts pods for the keys that need it, and for no others', async () => {
     const live = {
       domains: [{ name: 'example.org', route: 'local', postmaster: 'a@example.org' }],

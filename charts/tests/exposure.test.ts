@@ -36,6 +36,12 @@ describe('the Service of ingress', () => {
     expect(spec?.ports).toEqual([{ name: 'smtp', port: 25, targetPort: 'smtp', nodePort: 30025 }])
   })
 
+  it('keeps it at addresses of nodes, too', async () => {
+    const exposed = await render({ ingress: { service: { externalIPs: ['192.0.2.5'] } } })
+    expect(find(exposed, 'Service', 'ingress').spec).toMatchObject({ type: 'ClusterIP', externalTrafficPolicy: 'Local' })
+    expect(find(await render(), 'Service', 'ingress').spec).not.toHaveProperty('externalTrafficPolicy')
+  })
+
   it('may be passed by: ports of the nodes themselves', async () => {
     const ingress = { hostPorts: { smtp: 25 }, strategy: { rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } } }
     expect(containerOf(await render({ ingress }), 'ingress').ports?.[0]).toEqual({
@@ -43,6 +49,21 @@ describe('the Service of ingress', () => {
       containerPort: 2525,
       hostPort: 25,
     })
+  })
+})
+
+describe('pods at ports of the nodes', () => {
+  const strategyOf = async (strategy: object) =>
+    find(await render({ ingress: { hostPorts: { smtp: 25 }, strategy } }), 'Deployment', 'ingress').spec?.strategy
+
+  it('may all go before the new ones come', async () => {
+    expect(await strategyOf({ type: 'Recreate' })).toEqual({ type: 'Recreate' })
+    expect(await strategyOf({ type: 'Recreate', rollingUpdate: null })).toEqual({ type: 'Recreate' })
+  })
+
+  it('may go one by one', async () => {
+    const strategy = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } }
+    expect(await strategyOf(strategy)).toEqual(strategy)
   })
 })
 
@@ -113,10 +134,25 @@ describe('the notes', () => {
 
   it('say how to send the first mail, and where it lands', async () => {
     const said = await notes()
-    expect(said).toContain('sluice send --to me@sluice.test --server gate-sluice-ingress.mail.svc.cluster.local:25\n')
+    // Within the pod: its NetworkPolicy does not let it out to its own Service.
+    expect(said).toContain('exec deploy/gate-sluice-ingress -- sluice send --server 127.0.0.1:2525 --to me@sluice.test\n')
     expect(said).toContain('exec gate-sluice-mailbox-0 -- ls /data/mail/sluice.test/me/new\n')
     expect(said).toContain('takes mail for me@sluice.test, and for nobody else')
     expect(said).toContain('keeps the volumes of Redis and the mailboxes')
+  })
+
+  it('say nothing of sending where no listener takes mail without a log-in', async () => {
+    const said = await notes({ ...TLS, listeners: { smtp: { enabled: false } }, test: { enabled: false } })
+    expect(said).not.toContain('sluice send')
+    expect(said).toContain(':587  (submission)')
+  })
+
+  it('say at which addresses of nodes it is reached, and that these may hide clients', async () => {
+    const service = { externalIPs: ['192.0.2.5', '192.0.2.6'], externalTrafficPolicy: 'Cluster' }
+    const said = await notes({ ingress: { service } })
+    expect(said).toContain('and, from outside, at 192.0.2.5, 192.0.2.6.\n')
+    expect(said).toContain('nodes stand for clients')
+    expect(said).not.toContain('Nobody outside')
   })
 
   it('say where the balancer is, and what is probably not meant', async () => {

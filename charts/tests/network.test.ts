@@ -95,6 +95,22 @@ describe('NetworkPolicies', () => {
     expect(whole.redis).toBeUndefined()
   })
 
+  it('lead to a Redis outside at the ports that the values name, where its nodes listen on others', async () => {
+    const external = { cluster: ['c0:7000'] }
+    const whole = await draw({ redis: { external }, networkPolicy: { redisPorts: [7000, 7001, 7002] } })
+    expect(whole.ingress?.out).toEqual([...DNS, 'any:7000', 'any:7001', 'any:7002'])
+  })
+
+  it('let more in and out of all services and Redis, for what stands beside them', async () => {
+    const networkPolicy = { extraIngress: [{ ports: [{ port: 9121 }] }], extraEgress: [{ ports: [{ port: 15012 }] }] }
+    const whole = await draw({ networkPolicy })
+    for (const name of ['ingress', 'spooler', 'delivery-agent', 'mailbox', 'redis']) {
+      expect(whole[name]?.in, name).toContain('any:9121')
+      expect(whole[name]?.out, name).toContain('any:15012')
+    }
+    expect(whole.redis?.in).toHaveLength(4)
+  })
+
   it('may be narrowed and widened', async () => {
     const block = (cidr: string) => [{ ipBlock: { cidr } }]
     const networkPolicy = {
@@ -151,9 +167,9 @@ describe('NetworkPolicies', () => {
     expect(hasIdentity).toBe(!('accessKeyFile' in s3))
   })
 
-  it('let the Job that makes the Secret reach the API server, from the first moment', async () => {
+  it('let the Job that makes the Secret reach the API server at whatever port, from the first moment', async () => {
     const { spec, metadata } = find(await render(), 'NetworkPolicy', 'make-secrets')
-    expect(arrows(spec?.egress as Rule[])).toEqual(['any:443', 'any:53', 'any:53/udp', 'any:6443'])
+    expect(arrows(spec?.egress as Rule[])).toEqual(['any:*', 'any:53/udp'])
     expect(metadata?.annotations).toMatchObject({ 'helm.sh/hook': 'pre-install,pre-upgrade', 'helm.sh/hook-weight': '-10' })
   })
 

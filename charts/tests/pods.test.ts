@@ -1,8 +1,10 @@
 /** How pods run, start and stop. */
+import type { IPodTemplateSpec } from 'kubernetes-models/v1'
 import { describe, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { EVERYTHING } from './support/cases.ts'
-import { containerOf, find, podOf, SERVICES } from './support/objects.ts'
-import { type KubernetesObject, names, render } from './support/render.ts'
+import { containerOf, find, findCustom, podOf, SERVICES } from './support/objects.ts'
+import { CHART, HELMS, helm, type KubernetesObject, names, render } from './support/render.ts'
 
 const ALL = [...SERVICES, 'redis']
 
@@ -95,6 +97,66 @@ describe('a service', () => {
       'app.kubernetes.io/part-of',
       'sluice/metrics',
     ])
+  })
+})
+
+describe('labels of the values', () => {
+  const wrong = {
+    'app.kubernetes.io/name': 'other',
+    'app.kubernetes.io/instance': 'other',
+    'app.kubernetes.io/component': 'other',
+    'sluice/metrics': 'no',
+  }
+  const common = { ...wrong, 'app.kubernetes.io/managed-by': 'other', 'app.kubernetes.io/part-of': 'platform', owner: 'us' }
+  const pods = { podLabels: { ...wrong, tier: 'mail' } }
+  const values = {
+    commonLabels: common,
+    monitoring: { podMonitor: { enabled: true } },
+    redis: { bundled: pods },
+    hooks: pods,
+    ...Object.fromEntries(['ingress', 'spooler', 'deliveryAgent', 'mailbox'].map((name) => [name, pods])),
+  }
+
+  it('give way to the chart’s own, by which pods are chosen; `part-of` is yours', async () => {
+    const objects = await render(values)
+    for (const component of ALL) {
+      expect(podOf(objects, component).labels, component).toMatchObject({
+        'app.kubernetes.io/name': 'sluice',
+        'app.kubernetes.io/instance': 'gate',
+        'app.kubernetes.io/component': component,
+        'app.kubernetes.io/part-of': 'platform',
+        owner: 'us',
+        tier: 'mail',
+      })
+    }
+    for (const { metadata } of objects)
+      expect(metadata.labels).toMatchObject({ 'app.kubernetes.io/instance': 'gate', 'app.kubernetes.io/managed-by': 'Helm' })
+    const { matchLabels } = (findCustom(objects, 'PodMonitor').spec as { selector: { matchLabels: object } }).selector
+    for (const service of SERVICES) expect(podOf(objects, service).labels).toMatchObject(matchLabels)
+  })
+
+  it.each(HELMS)('stand nowhere twice: %s', async (which) => {
+    const { stdout, code } = await helm(which, ['template', 'gate', CHART, '--namespace', 'mail'], values)
+    expect(code).toBe(0)
+    const problems = parseAllDocuments(stdout, { uniqueKeys: true }).flatMap(({ errors }) => errors)
+    expect(problems).toEqual([])
+  })
+})
+
+describe('the pods of hooks', () => {
+  it('have labels and annotations of yours, so that a mesh lets them end', async () => {
+    const podAnnotations = { 'sidecar.istio.io/inject': 'false' }
+    const objects = await render({ hooks: { podAnnotations, podLabels: { mesh: 'none' } } })
+    const templates = objects.flatMap(({ kind, spec }) => (kind === 'Job' ? [spec.template as IPodTemplateSpec] : []))
+    expect(templates).toHaveLength(2)
+    for (const { metadata } of templates) {
+      expect(metadata?.annotations).toEqual(podAnnotations)
+      expect(metadata?.labels).toMatchObject({ mesh: 'none', 'app.kubernetes.io/component': 'secrets' })
+    }
+    const { metadata } = find(objects, 'Pod', 'test')
+    expect(metadata?.annotations).toMatchObject({ ...podAnnotations, 'helm.sh/hook': 'test' })
+    expect(metadata?.labels).toMatchObject({ mesh: 'none', 'app.kubernetes.io/component': 'test' })
+    expect(find(objects, 'Service', 'test').metadata?.labels).not.toHaveProperty('mesh')
   })
 })
 

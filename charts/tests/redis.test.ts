@@ -1,14 +1,50 @@
 /** Redis: the one that comes with the chart, and those that are there already. */
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
-import { configOf, containerOf, find, podOf } from './support/objects.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { configOf, containerOf, digestOf, find, podOf } from './support/objects.ts'
 import { names, render } from './support/render.ts'
 
 const external = (redis: object, more: object = {}) => render({ redis: { external: redis }, ...more })
+
+type Ask = (password: string, ...command: string[]) => Promise<string>
+
+/** Runs the bundled Redis as its pod does, its files below a folder of ours, at a socket. */
+const withBundled = async (password: string, look: (ask: Ask) => Promise<void>): Promise<void> => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
+  const socket = join(folder, 'socket')
+  const here = (text = ''): string =>
+    text
+      .replaceAll('/etc/sluice/redis', `${folder}/secret`)
+      .replaceAll('/etc/redis', `${folder}/conf`)
+      .replaceAll('/run/redis', `${folder}/run`)
+      .replaceAll('/data', `${folder}/data`)
+  const bundled = { extraConfig: `port 0\nunixsocket ${socket}` }
+  const { data = {} } = find(await render({ redis: { bundled } }), 'ConfigMap', 'redis')
+  for (const name of ['secret', 'conf', 'run', 'data']) await mkdir(join(folder, name))
+  await writeFile(join(folder, 'secret', 'password'), password)
+  await writeFile(join(folder, 'conf', 'redis.conf'), here(data['redis.conf']))
+  await writeFile(join(folder, 'conf', 'start.sh'), here(data['start.sh']))
+  const env = { ...process.env, MEMORY_LIMIT: String(2 ** 30) }
+  const server = spawn('sh', [join(folder, 'conf', 'start.sh')], { env, stdio: 'ignore' })
+  const ask: Ask = async (auth, ...command) => {
+    const options = { env: { ...process.env, REDISCLI_AUTH: auth } }
+    return (await promisify(execFile)('redis-cli', ['-s', socket, ...command], options)).stdout.trim()
+  }
+  try {
+    await vi.waitFor(async () => expect(await ask(password, 'ping')).toBe('PONG'), { timeout: 20_000, interval: 100 })
+    await look(ask)
+  } finally {
+    const ended = server.exitCode === null && once(server, 'exit')
+    server.kill()
+    await ended
+    await rm(folder, { recursive: true })
+  }
+}
 
 describe('the bundled Redis', () => {
   it('keeps what it acknowledges, and its volume when the release is deleted', async () => {
@@ -22,32 +58,29 @@ describe('the bundled Redis', () => {
     expect(spec?.volumeClaimTemplates?.[0]?.spec?.resources?.requests).toEqual({ storage: '8Gi' })
   })
 
-  it('writes itself a config that redis-server takes: password, and a maxmemory of 60 % of its limit', async () => {
-    const objects = await render()
-    const { data = {} } = find(objects, 'ConfigMap', 'redis')
-    const folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
-    const here = (text: string) =>
-      text
-        .replaceAll('/etc/sluice/redis', `${folder}/secret`)
-        .replaceAll('/etc/redis', `${folder}/conf`)
-        .replaceAll('/run/redis', `${folder}/run`)
-        .replaceAll('/data', `${folder}/data`)
-    for (const name of ['secret', 'conf', 'run', 'data']) await mkdir(join(folder, name))
-    await writeFile(join(folder, 'secret', 'password'), 'pass word"')
-    await writeFile(join(folder, 'conf', 'redis.conf'), here(data['redis.conf'] ?? ''))
-    await writeFile(
-      join(folder, 'start.sh'),
-      here(data['start.sh'] ?? '').replace('exec redis-server', 'exec redis-server --version #'),
-    )
-    await promisify(execFile)('sh', [join(folder, 'start.sh')], { env: { ...process.env, MEMORY_LIMIT: String(2 ** 30) } })
-    const written = await readFile(join(folder, 'run', 'redis.conf'), 'utf8')
-    await rm(folder, { recursive: true })
-    expect(written).toContain(`maxmemory ${Math.floor((2 ** 30 * 60) / 100)}\n`)
-    expect(written).toMatch(/^requirepass "pass word/m)
-    expect(containerOf(objects, 'redis').env).toContainEqual({
+  it('starts with the password of its Secret, whatever is in it, and a maxmemory of 60 % of its limit', async () => {
+    const password = String.raw`pass "word\n' $HOME \"`
+    await withBundled(password, async (ask) => {
+      expect(await ask(password, 'config', 'get', 'requirepass')).toBe(`requirepass\n${password}`)
+      expect(await ask(password, 'config', 'get', 'maxmemory')).toBe(`maxmemory\n${Math.floor((2 ** 30 * 60) / 100)}`)
+      expect(await ask('', 'ping')).toMatch(/^NOAUTH/)
+    })
+    expect(containerOf(await render(), 'redis').env).toContainEqual({
       name: 'MEMORY_LIMIT',
       valueFrom: { resourceFieldRef: { resource: 'limits.memory' } },
     })
+  })
+
+  it('starts anew when what it starts with is another', async () => {
+    const [one, same, lines, percent] = await Promise.all([
+      render(),
+      render({ redis: { bundled: { terminationGracePeriodSeconds: 90 } } }),
+      render({ redis: { bundled: { extraConfig: 'loglevel warning' } } }),
+      render({ redis: { bundled: { maxMemoryPercent: 50 } } }),
+    ])
+    const [first, ...others] = [one, lines, percent].map((objects) => digestOf(objects, 'redis'))
+    expect(digestOf(same, 'redis')).toBe(first)
+    for (const other of others) expect(other).not.toBe(first)
   })
 
   it('is reached with the password that a Job makes before anything else starts', async () => {

@@ -1,4 +1,5 @@
 /** The values that say who looks at the gateway, and who may speak with whom. */
+import { z } from 'zod'
 import { count, flag, labels, list, object, section, text, texts } from './parts.ts'
 import { resources } from './pods.ts'
 
@@ -65,14 +66,20 @@ export const networkPolicy = () =>
         'Who answers questions for names, besides `config.resolver.servers`. Empty: anybody, on port 53 and theirs.',
       ),
       redis: list('NetworkPolicyPeer', 'Where a Redis outside the chart is. Empty: anywhere, on its ports.'),
+      redisPorts: z
+        .array(z.int().min(1).max(65_535))
+        .default([])
+        .describe(
+          'Ports of a Redis outside the chart. Empty: those of `redis.external`, and 6379 for what Sentinels name. A Cluster’s nodes that it does not name may listen on others.',
+        ),
       content: list(
         'NetworkPolicyPeer',
         'Where the bucket of `config.content.s3` is. Empty: anywhere, on the port of its endpoint. Where that is a Service whose pods listen on another port, allow this one by `extraEgress`.',
       ),
       traces: list('NetworkPolicyPeer', 'Where the collector of `tracing.endpoint` is. Empty: anywhere, on its port.'),
       farEnds: list('NetworkPolicyPeer', 'Where mail may be delivered. Empty: anywhere, on the ports of the routes.'),
-      extraIngress: list('NetworkPolicyIngressRule', 'More that may come in, for all services.'),
-      extraEgress: list('NetworkPolicyEgressRule', 'More that may go out, for all services.'),
+      extraIngress: list('NetworkPolicyIngressRule', 'More that may come in, for all services and the bundled Redis.'),
+      extraEgress: list('NetworkPolicyEgressRule', 'More that may go out, for all services and the bundled Redis.'),
     },
     'NetworkPolicies.',
   )
@@ -95,6 +102,10 @@ export const hooks = () =>
     {
       timeoutSeconds: count(120, 'The longest that one may take.', 1),
       resources: resources({ cpu: '50m', memory: '64Mi' }, '128Mi'),
+      podAnnotations: labels(
+        'Annotations of their pods. A mesh’s proxy that stays would keep them from ever ending: `sidecar.istio.io/inject: "false"`.',
+      ),
+      podLabels: labels('Labels of their pods, besides the chart’s own.'),
       nodeSelector: labels('Nodes on which they may run.'),
       affinity: object('Affinity', 'Nearer to or farther from nodes and pods.'),
       tolerations: list('Toleration', 'Taints that they bear.'),

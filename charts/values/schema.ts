@@ -45,7 +45,7 @@ export const valuesSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .default({})
     .describe(
-      'The gateway’s config, as docs/config.md has it: hostname, domains, routes and all else. Without domains, accounts and routes the gateway keeps mail for me@sluice.test. The chart itself sets `listeners`, `http`, `mailbox`, `shutdownGrace` and where Redis is. Files of a Secret are at `/etc/sluice/secrets/NAME/KEY`: naming one there mounts it.',
+      'The gateway’s config, as docs/config.md has it: hostname, domains, routes and all else. Without domains, accounts and routes the gateway keeps mail for me@sluice.test. The chart itself sets `listeners`, `http`, `mailbox`, `shutdownGrace` and where Redis is. Files of a Secret are at `/etc/sluice/secrets/NAME/KEY`: naming one there mounts it. All else stands in ConfigMaps: prefer `passwordFile` to `passwordHash`, which whoever may read ingress’ ConfigMap reads, too.',
     )
     .meta({ type: 'config' }),
   listeners: listeners(),
@@ -73,7 +73,7 @@ export const valuesSchema = z.strictObject({
   securityContext: object('SecurityContext', 'Of all containers.', RESTRICTED_CONTAINER),
   nameOverride: text('', 'Instead of `sluice` in names.'),
   fullnameOverride: text('', 'Instead of release and name.'),
-  commonLabels: labels('Labels of everything.'),
+  commonLabels: labels('Labels of everything. The chart’s own win over them, but for `app.kubernetes.io/part-of`.'),
   commonAnnotations: labels('Annotations of everything.'),
   clusterDomain: text('cluster.local', 'The DNS domain of the cluster.'),
   listenAddress: text('[::]', 'Where containers listen: all addresses of both families. `0.0.0.0` where nodes have no IPv6.'),

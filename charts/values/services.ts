@@ -87,7 +87,7 @@ const balancer = () =>
       externalTrafficPolicy: choice(
         ['Local', 'Cluster'],
         'Local',
-        '`Local` keeps the client’s address. `Cluster` hides it, unless the balancer speaks the PROXY protocol (`proxyProtocol`).',
+        'Where the Service is exposed, by its type or `externalIPs`: `Local` keeps the client’s address; `Cluster` hides it, unless the balancer speaks the PROXY protocol (`proxyProtocol`).',
       ),
       loadBalancerClass: text('', 'Which balancer.'),
       loadBalancerIP: text('', 'Its address, where the balancer heeds this.'),

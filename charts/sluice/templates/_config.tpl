@@ -63,6 +63,16 @@ to the delivery-agent; elsewhere the keys that name them are left out.
 {{- if or .Values.tls.existingSecret .Values.tls.certManager.enabled -}}true{{- end -}}
 {{- end -}}
 
+{{/* Whether the Service of ingress is reached from outside, so that somebody may stand for its clients. Takes the root. */}}
+{{- define "sluice.isExposed" -}}
+{{- with .Values.ingress.service -}}{{- if or (ne .type "ClusterIP") .externalIPs -}}true{{- end -}}{{- end -}}
+{{- end -}}
+
+{{/* Whether clients come with the address of a node. Takes the root. */}}
+{{- define "sluice.hidesClients" -}}
+{{- if and (include "sluice.isExposed" .) (eq .Values.ingress.service.externalTrafficPolicy "Cluster") (not .Values.proxyProtocol.trusted) -}}true{{- end -}}
+{{- end -}}
+
 {{/* Listeners that are there: those for submission need a certificate. As JSON: a list of name, containerPort, port, implicitTls, auth. */}}
 {{- define "sluice.listeners" -}}
 {{- $tls := include "sluice.hasTls" . -}}
@@ -132,7 +142,7 @@ whose name holds a secret so that nobody else can send there. As JSON. Takes roo
 {{- $isIngress := eq .component "ingress" -}}
 {{- $isAgent := eq .component "delivery-agent" -}}
 {{- $accounts := list -}}
-{{- range $directory.accounts -}}{{- $accounts = append $accounts (ternary . (omit . "passwordFile") $isIngress) -}}{{- end -}}
+{{- range $directory.accounts -}}{{- $accounts = append $accounts (ternary . (omit . "passwordFile" "passwordHash") $isIngress) -}}{{- end -}}
 {{- $routes := list -}}
 {{- range $directory.routes -}}{{- $routes = append $routes (ternary . (omit . "auth") $isAgent) -}}{{- end -}}
 {{- $domains := $directory.domains -}}

@@ -30,23 +30,25 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of pods: nothing that changes without a change of what runs, or every release of the chart would restart them. */}}
+{{/*
+Labels of pods: nothing that changes without a change of what runs, or every release of the chart would restart them. The chart's own
+win over those of the values, since selectors go by them; `part-of` does not, since nothing does. Takes root and component, and
+perhaps own and more: labels of the chart and of the values.
+*/}}
 {{- define "sluice.podLabels" -}}
-{{ include "sluice.selectorLabels" . }}
-app.kubernetes.io/part-of: sluice
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := merge (dict) (.own | default dict) (include "sluice.selectorLabels" . | fromYaml) -}}
+{{- toYaml (merge $own (.more | default dict) (.root.Values.commonLabels | default dict) (dict "app.kubernetes.io/part-of" "sluice")) -}}
 {{- end -}}
 
 {{- define "sluice.labels" -}}
-{{ include "sluice.podLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- $own := dict
+      "app.kubernetes.io/version" .root.Chart.AppVersion
+      "app.kubernetes.io/managed-by" .root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- include "sluice.podLabels" (dict "root" .root "component" .component "own" $own "more" .more) -}}
 {{- end -}}
 
-{{/* Name, namespace, labels and annotations of an object. Takes root, component, and name and annotations if they differ. */}}
+{{/* Name, namespace, labels and annotations of an object. Takes root, component, and name, annotations and more (labels) if they differ. */}}
 {{- define "sluice.metadata" -}}
 name: {{ .name | default (include "sluice.name" .) }}
 namespace: {{ .root.Release.Namespace }}

@@ -196,17 +196,10 @@ imagePullSecrets:
 {{- define "sluice.pod" -}}
 metadata:
   labels:
-    {{- include "sluice.podLabels" . | nindent 4 }}
-    sluice/metrics: "true"
-    {{- with .values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "sluice.podLabels" (merge (dict "own" (dict "sluice/metrics" "true") "more" .values.podLabels) .) | nindent 4 }}
+  # Of the keys that need a restart; all others apply while it runs.
   annotations:
-    # Of the keys that need a restart; all others apply while it runs.
-    checksum/config: {{ include "sluice.restartDigest" . }}
-    {{- with .values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- toYaml (merge (dict "checksum/config" (include "sluice.restartDigest" .)) .values.podAnnotations) | nindent 4 }}
 spec:
   serviceAccountName: {{ include "sluice.serviceAccountName" . }}
   automountServiceAccountToken: false
@@ -230,6 +223,11 @@ spec:
     {{- include "sluice.volumes" . | nindent 4 }}
 {{- end -}}
 
+{{/* How pods are replaced; Kubernetes takes this one where nothing is said. Takes a component's values. */}}
+{{- define "sluice.strategyType" -}}
+{{- .strategy.type | default "RollingUpdate" -}}
+{{- end -}}
+
 {{- define "sluice.deployment" -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -242,12 +240,29 @@ spec:
   minReadySeconds: {{ .values.minReadySeconds }}
   revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
   strategy:
-    {{- toYaml .values.strategy | nindent 4 }}
+    {{- toYaml (ternary .values.strategy (omit .values.strategy "rollingUpdate") (eq (include "sluice.strategyType" .values) "RollingUpdate")) | nindent 4 }}
   selector:
     matchLabels:
       {{- include "sluice.selectorLabels" . | nindent 6 }}
   template:
     {{- include "sluice.pod" . | nindent 4 }}
+{{- end -}}
+
+{{/* How many pods there are when there are fewest. Takes a component's values; those of a StatefulSet say nothing of it. */}}
+{{- define "sluice.fewestPods" -}}
+{{- $auto := .autoscaling | default dict -}}
+{{- $scaled := or $auto.enabled (ne ($auto.via | default "none") "none") -}}
+{{- ternary $auto.minReplicas (.replicas | default 1) $scaled | int -}}
+{{- end -}}
+
+{{/* A number, or a percentage of pods, rounded up as Kubernetes does for a PodDisruptionBudget. Takes part and pods. */}}
+{{- define "sluice.partOfPods" -}}
+{{- $part := toString .part -}}
+{{- if hasSuffix "%" $part -}}
+{{- divf (mulf (trimSuffix "%" $part | float64) .pods) 100 | ceil | int -}}
+{{- else -}}
+{{- int $part -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "sluice.pdb" -}}

@@ -61,3 +61,29 @@ redis-password
 {{- define "sluice.makesSecret" -}}
 {{- if or (include "sluice.redis.makesPassword" .) .Values.test.enabled -}}true{{- end -}}
 {{- end -}}
+
+{{/* What the bundled Redis starts with; another text starts it anew. Both take its values. */}}
+{{- define "sluice.redis.conf" -}}
+dir /data
+appendonly yes
+appendfsync always
+save ""
+maxmemory-policy noeviction
+hash-max-listpack-value 2048
+protected-mode no
+{{- with .extraConfig }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* maxmemory leaves room for the copies that Redis makes while it rewrites its file. */}}
+{{- define "sluice.redis.start" -}}
+set -eu
+umask 077
+{
+  cat /etc/redis/redis.conf
+  echo "maxmemory $((MEMORY_LIMIT * {{ .maxMemoryPercent }} / 100))"
+  printf 'requirepass "%s"\n' "$(sed 's/[\\"]/\\&/g' /etc/sluice/redis/password)"
+} > /run/redis/redis.conf
+exec redis-server /run/redis/redis.conf
+{{- end -}}

@@ -67,9 +67,13 @@ const keyOf = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metad
 const sorted = (objects: KubernetesObject[]): KubernetesObject[] =>
   objects.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0))
 
-/** What Helm 3 and Helm 4 say of values that are refused. Throws when one of them takes them. */
-export const refusals = async (values: Values): Promise<string[]> => {
-  const outputs = await Promise.all(HELMS.map((which) => helm(which, TEMPLATE, values)))
+/**
+ * What Helm 3 and Helm 4 say of values that are refused. Throws when one of them takes them.
+ * @param set values given by `--set`, whose numbers Helm holds in another type
+ */
+export const refusals = async (values: Values, set: string[] = []): Promise<string[]> => {
+  const args = [...TEMPLATE, ...set.flatMap((one) => ['--set', one])]
+  const outputs = await Promise.all(HELMS.map((which) => helm(which, args, values)))
   return outputs.map(({ code, stderr }) => {
     if (code === 0) throw new Error('expected these values to be refused')
     return stderr

@@ -7,7 +7,6 @@
 {{/* What chooses the pods of this release that have figures. */}}
 {{- define "sluice.monitoring.selector" -}}
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/part-of: sluice
 sluice/metrics: "true"
 {{- end -}}
 

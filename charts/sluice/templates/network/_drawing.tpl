@@ -48,12 +48,22 @@
     {{- include "sluice.peer" (dict "root" . "component" "delivery-agent") | nindent 4 }}
 {{- end }}
 
+{{/* `extraIngress` and `extraEgress` are for sidecars, too, such as an exporter of Redis' figures. */}}
 {{- define "sluice.rules.redis.in" }}
 - ports: [{ port: 6379 }]
   from:
     {{- range list "ingress" "spooler" "delivery-agent" }}
     {{- include "sluice.peer" (dict "root" $ "component" .) | nindent 4 }}
     {{- end }}
+{{- with .Values.networkPolicy.extraIngress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.rules.redis.out" }}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "sluice.rules.test.in" }}

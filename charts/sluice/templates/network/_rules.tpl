@@ -71,6 +71,7 @@
 {{- with $external.url -}}{{- $ports = append $ports (include "sluice.port" (dict "address" . "usual" 6379)) -}}{{- end -}}
 {{- range $external.cluster -}}{{- $ports = append $ports (include "sluice.port" (dict "address" . "usual" 6379)) -}}{{- end -}}
 {{- range $external.sentinels -}}{{- $ports = concat $ports (list "6379" (include "sluice.port" (dict "address" . "usual" 26379))) -}}{{- end -}}
+{{- with .Values.networkPolicy.redisPorts -}}{{- $ports = list -}}{{- range . -}}{{- $ports = append $ports (toString .) -}}{{- end -}}{{- end -}}
 - ports:
     {{- range $ports | uniq | sortAlpha }}
     - { port: {{ . }} }
