@@ -1,17 +1,17 @@
 /** What the bench compares: a mail relay that takes mail from loopback and hands everything to one smarthost. */
 import type { ProcessFigures } from '../support/processes.ts'
 
+/** A new folder of its own, and the smarthost's port on 127.0.0.1. */
+export type Place = { folder: string; sinkPort: number }
+
 export type Contender = {
   name: string
   /** What it does before it says 250, for the table. */
   durability: string
   /** Installs what is missing. Throws, in one line that says what to do, when it cannot run here. */
   prepare: () => Promise<void>
-  /**
-   * Starts it; it listens on 127.0.0.1 when this resolves.
-   * @param place a new folder of its own, and the smarthost's port on 127.0.0.1
-   */
-  start: (place: { folder: string; sinkPort: number }) => Promise<RunningContender>
+  /** Starts it; it listens on 127.0.0.1 when this resolves. */
+  start: (place: Place) => Promise<RunningContender>
 }
 
 export type RunningContender = {

@@ -5,7 +5,7 @@ import { freePort, startGateway } from '@sluice/testkit'
 import { Redis } from 'ioredis'
 import type { ProcessFigures } from '../support/processes.ts'
 import { commandCalls } from '../support/redis-calls.ts'
-import type { Contender } from './contender.ts'
+import type { Contender, Place, RunningContender } from './contender.ts'
 
 const BENCH = join(import.meta.dirname, '..')
 const SLUICE = join(BENCH, '..', 'bin', 'sluice')
@@ -21,8 +21,13 @@ const connectTo = async (data: string): Promise<Redis> => {
   return new Redis({ host: '127.0.0.1', port: Number(port), password: (password ?? '').trim() })
 }
 
-export const sluice: Contender = {
-  name: 'Sluice',
+/** `figures`: the text of each service's /metrics, one after the other. */
+type RunningSluice = RunningContender & { figures: () => Promise<string> }
+type SluiceContender = Omit<Contender, 'start'> & { start: (place: Place) => Promise<RunningSluice> }
+
+/** @param env added to the environment of its services */
+export const createSluice = (name: string, env: NodeJS.ProcessEnv): SluiceContender => ({
+  name,
   durability: 'Redis with appendfsync always',
   prepare: async () => {},
   start: async ({ folder, sinkPort }) => {
@@ -31,7 +36,7 @@ export const sluice: Contender = {
     const gateway = await startGateway({
       command: SLUICE,
       args: ['up', '--config', CONFIG, '--data', data],
-      env: { SLUICE_LISTEN: `127.0.0.1:${port}`, SLUICE_SMARTHOST: `127.0.0.1:${sinkPort}` },
+      env: { SLUICE_LISTEN: `127.0.0.1:${port}`, SLUICE_SMARTHOST: `127.0.0.1:${sinkPort}`, ...env },
     })
     const redisCalls = async (): Promise<Record<string, number>> => {
       const redis = await connectTo(data)
@@ -41,10 +46,16 @@ export const sluice: Contender = {
         redis.disconnect()
       }
     }
+    const figures = async (): Promise<string> => {
+      const urls = [...gateway.output().matchAll(/^\S+ figures\s+(http:\S+)$/gm)].map(([, url = '']) => url)
+      return (await Promise.all(urls.map(async (url) => (await fetch(url)).text()))).join('')
+    }
     const stop = async (): Promise<void> => {
       const code = await gateway.stop('SIGINT')
       if (code !== 0) throw new Error(`bin/sluice up ended with exit code ${code}:\n${gateway.output().slice(-3000)}`)
     }
-    return { port, root: gateway.pid, stageOf, redisCalls, stop }
+    return { port, root: gateway.pid, stageOf, redisCalls, figures, stop }
   },
-}
+})
+
+export const sluice: Contender = createSluice('Sluice', {})

@@ -5,8 +5,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, startProgram, waitForPort } from '@sluice/testkit'
-import { prepareCollector } from '../tools/collector.ts'
+import { freePort, prepareCollector, startProgram, waitForPort } from '@sluice/testkit'
 
 export type Facts = Record<string, string | number | boolean>
 

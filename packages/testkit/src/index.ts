@@ -1,4 +1,5 @@
 export { createCertificate, type TestCertificate } from './certificate.ts'
+export { prepareCollector } from './collector.ts'
 export { type DnsRecords, startDns, type TestDns } from './dns.ts'
 export { startFarEnd } from './far-end.ts'
 export { DEFAULT_EXTENSIONS } from './far-end-session.ts'

