@@ -47,7 +47,9 @@ export const s3Schema = z
     accessKeyFile: file()
       .nullable()
       .default(null)
-      .describe('A file with the access key ID. Left out, with `secretKeyFile`: AWS’s usual environment, or a web identity.'),
+      .describe(
+        'A file with the access key ID. Left out, with `secretKeyFile`: AWS’s usual environment, a web identity, or the EC2 instance’s role.',
+      ),
     secretKeyFile: file().nullable().default(null).describe('A file with the secret access key.'),
     caFile: file()
       .nullable()

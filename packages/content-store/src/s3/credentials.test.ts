@@ -84,5 +84,7 @@ it('asks a container’s agent with its token, and says what it answered when it
 })
 
 it('says so when there are none', async () => {
-  await expect(credentials({}).current()).rejects.toThrow('there are no credentials')
+  await expect(credentials({ AWS_EC2_METADATA_DISABLED: 'true' }).current()).rejects.toThrow(
+    /^there are no credentials: set \S+ and/,
+  )
 })

@@ -1,15 +1,24 @@
 /**
- * Who we are to the store, in this order: the key files of the config; AWS_ACCESS_KEY_ID and its like; a web identity (AWS_ROLE_ARN,
- * AWS_WEB_IDENTITY_TOKEN_FILE: IAM roles for service accounts); a container's credentials (AWS_CONTAINER_CREDENTIALS_…: EKS Pod
- * Identity, ECS). Kept until shortly before they expire, or until the store does not accept them any more. Never logged.
+ * Who we are to the store, in this order: the key files of the config; then as AWS's own libraries have it: AWS_ACCESS_KEY_ID and its
+ * like; a web identity (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE: IAM roles for service accounts); a container's credentials
+ * (AWS_CONTAINER_CREDENTIALS_…: EKS Pod Identity, ECS); the role of the EC2 instance, unless AWS_EC2_METADATA_DISABLED. Kept until
+ * shortly before they expire, or until the store does not accept them any more. Never logged.
  */
 import { readFile } from 'node:fs/promises'
-import { type Http, type HttpRequest, readText } from './http.ts'
+import {
+  type Credentials,
+  complete,
+  completeJson,
+  type Find,
+  fetchText,
+  LEAST_KEPT_MS,
+  parseObject,
+} from './credential-answers.ts'
+import type { Http } from './http.ts'
+import { fromInstance } from './instance-role.ts'
 import type { S3Options } from './options.ts'
 import { textOf } from './xml.ts'
 
-/** @property goodUntil ms since the epoch */
-export type Credentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string; goodUntil: number }
 export type CredentialSource = {
   current: () => Promise<Credentials>
   /** The store did not accept these: the next ones are read anew. */
@@ -17,42 +26,23 @@ export type CredentialSource = {
 }
 
 type Env = NodeJS.ProcessEnv
-type Find = (http: Http, now: number) => Promise<Credentials>
 
-/** Files are looked at again after this: keys are rotated. */
-const FILES_KEPT_MS = 60_000
-/** What expires is renewed this long before. */
-const MARGIN_MS = 5 * 60_000
 /** The address that ECS gives its containers. */
 const ECS_HOST = 'http://169.254.170.2'
 
 const readTrimmed = async (file: string): Promise<string> => (await readFile(file, 'utf8')).trim()
 
+/** Looked at again soon: keys are rotated. */
 const fromFiles =
   (accessKeyFile: string, secretKeyFile: string): Find =>
   async (_, now) => {
     const [accessKeyId, secretAccessKey] = await Promise.all([readTrimmed(accessKeyFile), readTrimmed(secretKeyFile)])
-    return { accessKeyId, secretAccessKey, goodUntil: now + FILES_KEPT_MS }
+    return { accessKeyId, secretAccessKey, goodUntil: now + LEAST_KEPT_MS }
   }
-
-const fetchText = async (http: Http, request: HttpRequest): Promise<string> => {
-  const response = await http.send(request)
-  const text = await readText(response, http.timeoutMs)
-  if (response.statusCode === 200) return text
-  throw new Error(`${request.url.host} gives no credentials: ${response.statusCode} ${textOf(text, 'Message') ?? ''}`.trim())
-}
-
-/** @throws when a part is missing: half a credential is none */
-const complete = (from: string, id: unknown, secret: unknown, token: unknown, expires: unknown): Credentials => {
-  const goodUntil = Date.parse(String(expires)) - MARGIN_MS
-  if (typeof id === 'string' && typeof secret === 'string' && typeof token === 'string' && !Number.isNaN(goodUntil))
-    return { accessKeyId: id, secretAccessKey: secret, sessionToken: token, goodUntil }
-  throw new Error(`the credentials of ${from} are not understood`)
-}
 
 const fromWebIdentity =
   (role: string, tokenFile: string, region: string, env: Env): Find =>
-  async (http) => {
+  async (http, now) => {
     const url = new URL(env.AWS_ENDPOINT_URL_STS ?? `https://sts.${region}.amazonaws.com/`)
     const body = new URLSearchParams({
       Action: 'AssumeRoleWithWebIdentity',
@@ -64,21 +54,30 @@ const fromWebIdentity =
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     const text = await fetchText(http, { method: 'POST', url, headers, body: Buffer.from(body.toString()) })
     const [id, secret, token] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken'].map((name) => textOf(text, name))
-    return complete(url.host, id, secret, token, textOf(text, 'Expiration'))
+    return complete(url.host, { id, secret, token, expires: textOf(text, 'Expiration') }, now)
   }
 
 const fromContainer =
   (url: URL, env: Env): Find =>
-  async (http) => {
+  async (http, now) => {
     const { AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file, AWS_CONTAINER_AUTHORIZATION_TOKEN: plain } = env
     const token = file === undefined ? plain : await readTrimmed(file)
     const headers: Record<string, string> = token === undefined ? {} : { authorization: token }
-    const answer: unknown = JSON.parse(await fetchText(http, { method: 'GET', url, headers }))
-    const found: Record<string, unknown> = typeof answer === 'object' && answer !== null ? { ...answer } : {}
-    return complete(url.host, found.AccessKeyId, found.SecretAccessKey, found.Token, found.Expiration)
+    return completeJson(url.host, parseObject(await fetchText(http, { method: 'GET', url, headers })), now)
   }
 
-/** @throws when neither the config nor the environment says anything */
+const MISSING = 'there are no credentials: set accessKeyFile and secretKeyFile, or those of the environment'
+
+/** The last that is asked: elsewhere than on EC2 its silence means that nothing was set. */
+const fromInstanceIfAny =
+  (env: Env): Find =>
+  async (http, now) => {
+    if (env.AWS_EC2_METADATA_DISABLED?.toLowerCase() === 'true') throw new Error(MISSING)
+    return fromInstance(env)(http, now).catch((fault: Error) => {
+      throw new Error(`${MISSING}; nor does an EC2 instance give any: ${fault.message}`, { cause: fault })
+    })
+  }
+
 const choose = (options: S3Options, region: string, env: Env): Find => {
   const { accessKeyFile, secretKeyFile } = options
   if (accessKeyFile !== null && secretKeyFile !== null) return fromFiles(accessKeyFile, secretKeyFile)
@@ -92,7 +91,7 @@ const choose = (options: S3Options, region: string, env: Env): Find => {
   const { AWS_CONTAINER_CREDENTIALS_FULL_URI: full, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: relative } = env
   if (full !== undefined) return fromContainer(new URL(full), env)
   if (relative !== undefined) return fromContainer(new URL(relative, ECS_HOST), env)
-  throw new Error('there are no credentials: set accessKeyFile and secretKeyFile, or those of the environment')
+  return fromInstanceIfAny(env)
 }
 
 export const createCredentials = (options: S3Options, region: string, http: Http, env: Env): CredentialSource => {
