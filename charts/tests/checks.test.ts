@@ -126,6 +126,21 @@ const CASES: [string, Values, RegExp][] = [
     /sessionsPerAgent: an agent holds 50 sessions/,
   ],
   [
+    'sessions from the environment, and nothing to scale by',
+    { config: { delivery: { sessions: `\${N}` } }, deliveryAgent: { autoscaling: { via: 'keda' } } },
+    /sessionsPerAgent: config\.delivery\.sessions comes from the environment/,
+  ],
+  [
+    'a timeout from the environment, and no grace',
+    { config: { delivery: { timeouts: { dot: `\${DOT:-20m}` } } } },
+    /deliveryAgent\.shutdownGraceSeconds: config\.delivery\.timeouts\.dot comes from the environment/,
+  ],
+  [
+    'a test where everybody has to log in',
+    { listeners: { smtp: { auth: 'required' } }, tls: { existingSecret: 'a' } },
+    /test\.enabled: `helm test` has no account/,
+  ],
+  [
     'nodes that could never be drained',
     { spooler: { pdb: { minAvailable: 2 } } },
     /spooler\.pdb\.minAvailable: .*no node could ever be drained/,
@@ -197,7 +212,7 @@ describe('values that do not go together', () => {
 
   it('are told all at once', async () => {
     const [said] = await refusals({ config: { http: {}, listeners: [] }, listeners: { smtp: { auth: 'required' } } })
-    expect(said?.match(/^ {2}- /gm)).toHaveLength(3)
+    expect(said?.match(/^ {2}- /gm)).toHaveLength(4)
   })
 
   it('are all tried here: each check has a case', async () => {
@@ -215,6 +230,19 @@ describe('what is not known', () => {
     ['a key deep in the gateway’s config', { config: { routes: [{ name: 'a', type: 'mx', host: 'b' }] } }, /host/],
     ['a word that is none of those', { ingress: { service: { type: 'Balancer' } } }, /type/],
     ['a number that is none', { spooler: { replicas: 'two' } }, /replicas/],
+    [
+      'a duration without its unit',
+      { config: { delivery: { timeouts: { dot: 600 } } } },
+      /string, .*(integer|number)|want string/,
+    ],
+    ['a duration of two parts', { config: { delivery: { timeouts: { dot: '1m30s' } } } }, /dot.*does not match pattern/i],
+    [
+      'a duration of words',
+      { config: { replyRules: [{ status: '4.7.1', pause: 'a while' }] } },
+      /pause.*does not match pattern/i,
+    ],
+    ['a name longer than a label', { nameOverride: 'n'.repeat(70) }, /nameOverride/],
+    ['a name that is no label', { nameOverride: 'My gateway' }, /nameOverride/],
   ])('%s', async (_, values, words) => {
     for (const said of await refusals(values)) {
       expect(said).toMatch(/values don't meet the specifications of the schema/)

@@ -102,7 +102,7 @@ describe('the config', () => {
     expect(mounts('mailbox')).toEqual(['/etc/sluice/config'])
     expect(configText(all, 'spooler')).not.toMatch(/secrets|tls\.key/)
     expect(podOf(all, 'delivery-agent').volumes).toContainEqual({
-      name: 'secret-backend-example',
+      name: expect.stringMatching(/^secret-backend-example-[0-9a-f]{8}$/),
       secret: { secretName: 'backend.example', defaultMode: 0o440 },
     })
   })

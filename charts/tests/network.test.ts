@@ -31,7 +31,7 @@ const drawing = (objects: KubernetesObject[]): Record<string, { in: string[]; ou
       }),
   )
 
-const DNS = ['any:53', 'any:53/udp']
+const DNS = ['any:53', 'any:53/udp', 'any:5353', 'any:5353/udp']
 const draw = async (values: Values) => drawing(await render(values))
 
 describe('NetworkPolicies', () => {
@@ -64,17 +64,7 @@ describe('NetworkPolicies', () => {
       { name: 'world', match: ['*'], type: 'mx' },
     ]
     const { 'delivery-agent': agent, ...rest } = await draw({ config: { routes }, test: { enabled: false } })
-    expect(agent?.out).toEqual([
-      'any:24',
-      'any:2424',
-      'any:25',
-      'any:2526',
-      'any:465',
-      'any:53',
-      'any:53/udp',
-      'any:587',
-      'redis:6379',
-    ])
+    expect(agent?.out).toEqual(['any:24', 'any:2424', 'any:25', 'any:2526', 'any:465', ...DNS, 'any:587', 'redis:6379'])
     expect(Object.keys(rest)).toEqual(['ingress', 'spooler', 'redis'])
   })
 
@@ -120,22 +110,22 @@ describe('NetworkPolicies', () => {
       farEnds: block('198.51.100.0/24'),
       extraEgress: [{ ports: [{ port: 9999 }] }],
     }
-    const config = { routes: [{ name: 'world', match: ['*'], type: 'mx' }], resolver: { servers: ['10.0.0.1:5353'] } }
+    const config = { routes: [{ name: 'world', match: ['*'], type: 'mx' }], resolver: { servers: ['10.0.0.1:5300'] } }
     const whole = await draw({ networkPolicy, config })
     expect(whole.ingress?.in).toEqual(['10.1.0.0/16:9100', '192.0.2.0/24:2525', 'test:2525'])
-    const ports = ['53', '53/udp', '5353', '5353/udp']
+    const ports = ['53', '53/udp', '5300', '5300/udp', '5353', '5353/udp']
     const dns = ['10.0.0.1/32', '10.96.0.10/32'].flatMap((cidr) => ports.map((port) => `${cidr}:${port}`))
     expect(whole['delivery-agent']?.out).toEqual([...dns, '198.51.100.0/24:25', 'any:9999', 'redis:6379', 'test:2525'])
   })
 
   it('lead to name servers of the config by UDP and TCP, wherever the others are', async () => {
-    const servers = ['10.0.0.1:53', '[2001:db8::5]:5353']
+    const servers = ['10.0.0.1:53', '[2001:db8::5]:5300']
     const open = await draw({ config: { resolver: { servers } } })
-    expect(open.spooler?.out).toEqual(['any:53', 'any:53/udp', 'any:5353', 'any:5353/udp', 'redis:6379'])
+    expect(open.spooler?.out).toEqual([...DNS, 'any:5300', 'any:5300/udp', 'redis:6379'].toSorted())
     const cluster = [{ podSelector: { matchLabels: { 'app.kubernetes.io/component': 'dns' } } }]
     const narrow = await draw({ config: { resolver: { servers } }, networkPolicy: { dns: cluster } })
     for (const peer of ['dns', '10.0.0.1/32', '2001:db8::5/128'])
-      expect(narrow.spooler?.out).toEqual(expect.arrayContaining(['53', '53/udp', '5353', '5353/udp'].map((p) => `${peer}:${p}`)))
+      expect(narrow.spooler?.out).toEqual(expect.arrayContaining(['53', '53/udp', '5300', '5300/udp'].map((p) => `${peer}:${p}`)))
   })
 
   it('lead to an S3 store from what works on contents, and to a collector of traces from all, where there are such', async () => {
@@ -169,7 +159,7 @@ describe('NetworkPolicies', () => {
 
   it('let the Job that makes the Secret reach the API server at whatever port, from the first moment', async () => {
     const { spec, metadata } = find(await render(), 'NetworkPolicy', 'make-secrets')
-    expect(arrows(spec?.egress as Rule[])).toEqual(['any:*', 'any:53/udp'])
+    expect(arrows(spec?.egress as Rule[])).toEqual(['any:*', 'any:53/udp', 'any:5353/udp'])
     expect(metadata?.annotations).toMatchObject({ 'helm.sh/hook': 'pre-install,pre-upgrade', 'helm.sh/hook-weight': '-10' })
   })
 

@@ -55,6 +55,12 @@ describe('delivery-agents', () => {
   it.each([
     ['80 % of what one agent holds', {}, { delivery: { sessions: 200 } }, '160'],
     ['what the values say', { sessionsPerAgent: 10 }, {}, '10'],
+    [
+      'what the values say, wherever agents have theirs from,',
+      { sessionsPerAgent: 30 },
+      { delivery: { sessions: `\${N}` } },
+      '30',
+    ],
   ])('count %s sessions for each', async (_, autoscaling, config, target) => {
     const objects = await agents({ autoscaling: { via: 'keda', ...autoscaling } }, config)
     const { triggers } = findCustom(objects, 'ScaledObject').spec as { triggers: { metadata: { targetValue: string } }[] }
@@ -68,7 +74,12 @@ describe('ingress', () => {
     expect(find(objects, 'HorizontalPodAutoscaler', 'ingress').spec).toMatchObject({
       minReplicas: 3,
       maxReplicas: 9,
-      metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } } }],
+      metrics: [
+        {
+          type: 'ContainerResource',
+          containerResource: { name: 'cpu', container: 'ingress', target: { type: 'Utilization', averageUtilization: 70 } },
+        },
+      ],
     })
     expect(find(objects, 'Deployment', 'ingress').spec).not.toHaveProperty('replicas')
   })

@@ -8,7 +8,9 @@ export const isJson = (value: unknown): value is Json => typeof value === 'objec
 
 const TYPES = new Set(['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'])
 /** Texts that may be written as a bare number. */
-const ALSO_NUMBERS = new Set(['duration', 'size', 'address', 'percentage'])
+const ALSO_NUMBERS = new Set(['size', 'address', 'percentage'])
+/** As the services read them, or from the environment. The chart reckons with one of them, so that all have their unit. */
+const DURATION = String.raw`^ *(0|\d+(\.\d+)? ?(ms|s|m|min|h|d)) *$|\$\{`
 /** Notes of our schema that JSON schema does not know, and defaults, which stand in values.yaml. */
 const NOTES = new Set(['example', 'title', 'default'])
 /** Helm reads YAML 1.1, in which `off` without quotes is false; the templates write it as a word again. */
@@ -25,6 +27,7 @@ const withPlainType = (node: Json): Json => {
   const { type, ...rest } = node
   if (type === undefined || (typeof type === 'string' && TYPES.has(type))) return node
   if ('anyOf' in node || 'enum' in node) return rest
+  if ([type].flat().includes('duration')) return { ...rest, type: plainType(type), pattern: DURATION }
   if ('items' in node) return { ...rest, type: 'array' }
   return 'properties' in node || 'additionalProperties' in node ? { ...rest, type: 'object' } : { ...rest, type: plainType(type) }
 }

@@ -63,7 +63,7 @@ export const networkPolicy = () =>
       metrics: list('NetworkPolicyPeer', 'Who may read figures and the scaling figure.', [{ namespaceSelector: {} }]),
       dns: list(
         'NetworkPolicyPeer',
-        'Who answers questions for names, besides `config.resolver.servers`. Empty: anybody, on port 53 and theirs.',
+        'Who answers questions for names, besides `config.resolver.servers`. Empty: anybody, on ports 53 and 5353 (OpenShift) and theirs.',
       ),
       redis: list('NetworkPolicyPeer', 'Where a Redis outside the chart is. Empty: anywhere, on its ports.'),
       redisPorts: z

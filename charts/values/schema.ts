@@ -71,7 +71,12 @@ export const valuesSchema = z.strictObject({
   hooks: hooks(),
   podSecurityContext: object('PodSecurityContext', 'Of all pods but Redis’, which runs as its own user.', RESTRICTED_POD),
   securityContext: object('SecurityContext', 'Of all containers.', RESTRICTED_CONTAINER),
-  nameOverride: text('', 'Instead of `sluice` in names.'),
+  nameOverride: z
+    .string()
+    .max(63)
+    .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$/)
+    .default('')
+    .describe('Instead of `sluice` in names.'),
   fullnameOverride: text('', 'Instead of release and name.'),
   commonLabels: labels('Labels of everything. The chart’s own win over them, but for `app.kubernetes.io/part-of`.'),
   commonAnnotations: labels('Annotations of everything.'),

@@ -164,11 +164,15 @@ export const deliveryAgent = () =>
           ...bounds(2, 10),
           sessionsPerAgent: countOrNull('Sessions for which one agent is wanted. Empty: 80 % of `config.delivery.sessions`.', 1),
           pollingInterval: count(15, 'keda: seconds between questions.', 1),
-          fallback: object('fallback of a ScaledObject', 'keda: what holds while the spooler does not answer.', {
-            failureThreshold: 3,
-            replicas: 2,
-            behavior: 'currentReplicas',
-          }),
+          fallback: object(
+            'fallback of a ScaledObject',
+            'keda: what holds while the spooler does not answer. `behavior` needs KEDA 2.17 or newer.',
+            {
+              failureThreshold: 3,
+              replicas: 2,
+              behavior: 'currentReplicas',
+            },
+          ),
           metricSelector: labels('hpa: labels that choose this gateway’s figure among others.'),
           behavior: behavior({
             stabilizationWindowSeconds: 300,

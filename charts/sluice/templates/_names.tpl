@@ -25,8 +25,8 @@
 
 {{/* What selects the pods of a component; never changes between versions. Takes root and component. */}}
 {{- define "sluice.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -50,8 +50,8 @@ perhaps own and more: labels of the chart and of the values.
 
 {{/* Name, namespace, labels and annotations of an object. Takes root, component, and name, annotations and more (labels) if they differ. */}}
 {{- define "sluice.metadata" -}}
-name: {{ .name | default (include "sluice.name" .) }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .name | default (include "sluice.name" .) | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "sluice.labels" . | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}

@@ -13,8 +13,9 @@
 
 {{/* A duration of the config in seconds, rounded up. */}}
 {{- define "sluice.seconds" -}}
-{{- $number := regexFind "^[0-9.]+" . | float64 -}}
-{{- $unit := regexFind "[a-z]+$" . -}}
+{{- $text := toString . | trim -}}
+{{- $number := regexFind "^[0-9.]+" $text | float64 -}}
+{{- $unit := regexFind "[a-z]+$" $text -}}
 {{- $factor := get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "min" 60.0 "h" 3600.0 "d" 86400.0) $unit | default 1.0 -}}
 {{- mulf $number $factor | ceil | int -}}
 {{- end -}}
@@ -77,6 +78,15 @@ livenessProbe:
 {{- toJson (dict "names" ($names | uniq | sortAlpha)) -}}
 {{- end -}}
 
+{{/* The volume of a Secret: names of volumes have no dots and 63 characters; a digest tells those apart that would be the same. */}}
+{{- define "sluice.secretVolume" -}}
+{{- if or (contains "." .) (gt (len .) 56) -}}
+{{- printf "secret-%s-%s" (. | replace "." "-" | trunc 40) (. | sha256sum | trunc 8) -}}
+{{- else -}}
+{{- printf "secret-%s" . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sluice.volumes" -}}
 - name: config
   configMap:
@@ -95,13 +105,13 @@ livenessProbe:
 {{- if and (eq .component "ingress") (include "sluice.hasTls" .root) }}
 - name: tls
   secret:
-    secretName: {{ include "sluice.tlsSecretName" .root }}
+    secretName: {{ include "sluice.tlsSecretName" .root | quote }}
     defaultMode: 0440
 {{- end }}
 {{- range (include "sluice.namedSecrets" . | fromJson).names }}
-- name: {{ printf "secret-%s" (. | replace "." "-") | trunc 63 }}
+- name: {{ include "sluice.secretVolume" . }}
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with .values.extraVolumes }}
@@ -123,7 +133,7 @@ livenessProbe:
 - { name: tls, mountPath: /etc/sluice/tls/default, readOnly: true }
 {{- end }}
 {{- range (include "sluice.namedSecrets" . | fromJson).names }}
-- { name: {{ printf "secret-%s" (. | replace "." "-") | trunc 63 }}, mountPath: {{ printf "/etc/sluice/secrets/%s" . }}, readOnly: true }
+- { name: {{ include "sluice.secretVolume" . }}, mountPath: {{ printf "/etc/sluice/secrets/%s" . }}, readOnly: true }
 {{- end }}
 {{- if eq .component "mailbox" }}
 - { name: data, mountPath: /data }
@@ -182,7 +192,7 @@ securityContext:
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- range $key := list "nodeSelector" "affinity" "tolerations" "priorityClassName" "dnsPolicy" "dnsConfig" "hostAliases" "runtimeClassName" }}
@@ -201,7 +211,7 @@ metadata:
   annotations:
     {{- toYaml (merge (dict "checksum/config" (include "sluice.restartDigest" .)) .values.podAnnotations) | nindent 4 }}
 spec:
-  serviceAccountName: {{ include "sluice.serviceAccountName" . }}
+  serviceAccountName: {{ include "sluice.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "sluice.terminationGrace" . }}

@@ -38,20 +38,20 @@ redis-password
 {{- $external := .Values.redis.external -}}
 {{- with include "sluice.redis.secretName" . }}
 - secret:
-    name: {{ . }}
+    name: {{ . | quote }}
     items:
-      - { key: {{ include "sluice.redis.passwordKey" $ }}, path: password }
+      - { key: {{ include "sluice.redis.passwordKey" $ | quote }}, path: password }
       {{- if and (not (include "sluice.redis.isBundled" $)) $external.sentinelPasswordKey }}
-      - { key: {{ $external.sentinelPasswordKey }}, path: sentinel-password }
+      - { key: {{ $external.sentinelPasswordKey | quote }}, path: sentinel-password }
       {{- end }}
 {{- end }}
 {{- if and (not (include "sluice.redis.isBundled" .)) $external.tls.enabled $external.tls.existingSecret }}
 - secret:
-    name: {{ $external.tls.existingSecret }}
+    name: {{ $external.tls.existingSecret | quote }}
     items:
       {{- range list $external.tls.caKey $external.tls.certKey $external.tls.keyKey }}
       {{- with . }}
-      - { key: {{ . }}, path: {{ printf "tls/%s" . }} }
+      - { key: {{ . | quote }}, path: {{ printf "tls/%s" . | quote }} }
       {{- end }}
       {{- end }}
 {{- end }}

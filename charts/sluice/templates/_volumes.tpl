@@ -17,9 +17,9 @@ volumeClaimTemplates:
       accessModes:
         {{- toYaml .persistence.accessModes | nindent 8 }}
       {{- with .persistence.storageClass }}
-      storageClassName: {{ . }}
+      storageClassName: {{ . | quote }}
       {{- end }}
       resources:
-        requests: { storage: {{ .persistence.size }} }
+        requests: { storage: {{ .persistence.size | quote }} }
 {{- end -}}
 {{- end -}}

@@ -6,7 +6,7 @@
 
 {{/* What chooses the pods of this release that have figures. */}}
 {{- define "sluice.monitoring.selector" -}}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 sluice/metrics: "true"
 {{- end -}}
 

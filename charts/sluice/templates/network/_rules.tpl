@@ -39,10 +39,10 @@
 - ipBlock: { cidr: {{ printf "%s/%d" $ip (ternary 128 32 (contains ":" $ip)) | quote }} }
 {{- end -}}
 
-{{/* Name servers: those of the cluster, and those of the config, which are allowed wherever the others are. */}}
+{{/* Name servers: those of the cluster (their pods listen on 5353 in OpenShift), and those of the config, which are allowed wherever the others are. */}}
 {{- define "sluice.rule.dns" -}}
 {{- $servers := (.Values.config.resolver | default dict).servers | default list -}}
-{{- $ports := list "53" -}}
+{{- $ports := list "53" "5353" -}}
 {{- range $servers -}}
 {{- $ports = append $ports (include "sluice.port" (dict "address" (toString .) "usual" 53)) -}}
 {{- end -}}
