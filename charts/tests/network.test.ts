@@ -157,6 +157,18 @@ describe('NetworkPolicies', () => {
     expect(hasIdentity).toBe(!('accessKeyFile' in s3))
   })
 
+  it('lead to the agents of a node that give credentials, and to the instance unless a service may not ask it', async () => {
+    const config = { content: { store: 's3', s3: { bucket: 'mail' } } }
+    const quiet = { extraEnv: [{ name: 'AWS_EC2_METADATA_DISABLED', value: 'true' }] }
+    const whole = await draw({ config, deliveryAgent: quiet, spooler: quiet })
+    const ofNode = ['169.254.170.2/32:80', '169.254.170.23/32:80', 'fd00:ec2::23/128:80']
+    const ofInstance = ['169.254.169.254/32:80', 'fd00:ec2::254/128:80']
+    const given = (name: string) => whole[name]?.out.filter((arrow) => arrow.endsWith(':80'))
+    expect(given('ingress')).toEqual([...ofNode, ...ofInstance].toSorted())
+    expect(given('spooler')).toEqual(ofNode)
+    expect(given('delivery-agent')).toEqual(ofNode)
+  })
+
   it('let the Job that makes the Secret reach the API server at whatever port, from the first moment', async () => {
     const { spec, metadata } = find(await render(), 'NetworkPolicy', 'make-secrets')
     expect(arrows(spec?.egress as Rule[])).toEqual(['any:*', 'any:53/udp', 'any:5353/udp'])

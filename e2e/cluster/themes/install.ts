@@ -17,7 +17,21 @@ const expect = (what: string, holds: boolean): void => {
   if (!holds) throw new Error(what)
 }
 
-/** To the mailbox that an install with no values has, through a port-forward, as NOTES.txt tells it. */
+/** The commands of NOTES.txt, as they stand there: they work where NetworkPolicies are enforced, and where they are not. */
+const firstMailByNotes = async (kube: Kube): Promise<string> => {
+  const notes = await kube.helm('get', 'notes', kube.release)
+  const [send = '', list = ''] = ['sluice send', '/data/mail/'].map((words) =>
+    notes.split('\n').find((line) => line.trim().startsWith('kubectl ') && line.includes(words)),
+  )
+  const before = await kube.command(list)
+  const said = await kube.command(send)
+  expect(`"${send.trim()}" said ${said}`, said.startsWith('queued as '))
+  const isThere = async (): Promise<boolean> => (await kube.command(list)).length > before.length
+  await eventually('one more mail where the notes say it lands', isThere, 60_000, 250)
+  return said.trim()
+}
+
+/** To the mailbox that an install with no values has, through a port-forward. */
 const sendFirstMail = async (kube: Kube): Promise<void> => {
   const forward = await forwardPort(kube, `service/${kube.release}-ingress`, 25)
   try {
@@ -111,6 +125,7 @@ export const install: Theme = async (world) => {
   const far = await startFarEnd({ host: world.host })
   try {
     if (!(await steps.step('install with no values, first mail', () => installAndSend(world, kube)))) return
+    await steps.step('the first commands of the notes', () => firstMailByNotes(kube))
     await steps.step('helm test', () => helmTest(kube))
     await steps.step('security contexts on the kubelet', () => strictContexts(kube))
     await steps.step('the command line in a pod', () => commandLine(kube))

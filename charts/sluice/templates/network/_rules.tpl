@@ -98,14 +98,25 @@
 {{- end -}}
 
 {{/*
-Without key files, a web identity or EKS Pod Identity may say who we are to the bucket: AWS' STS, and the agent that every node has.
+Without key files, others may say who we are to the bucket: AWS' STS to a web identity; the agents of EKS Pod Identity and of ECS on the
+node; and the instance itself, to which this is the only reason to go. Takes root and component.
 */}}
 {{- define "sluice.rules.identity" }}
+{{- $values := get .root.Values (ternary "deliveryAgent" .component (eq .component "delivery-agent")) }}
+{{- $asksInstance := true }}
+{{- range $values.extraEnv }}
+{{- if and (eq .name "AWS_EC2_METADATA_DISABLED") (eq (lower (toString .value)) "true") }}{{- $asksInstance = false }}{{- end }}
+{{- end }}
 - ports: [{ port: 443 }]
 - ports: [{ port: 80 }]
   to:
     - ipBlock: { cidr: 169.254.170.23/32 }
     - ipBlock: { cidr: "fd00:ec2::23/128" }
+    - ipBlock: { cidr: 169.254.170.2/32 }
+    {{- if $asksInstance }}
+    - ipBlock: { cidr: 169.254.169.254/32 }
+    - ipBlock: { cidr: "fd00:ec2::254/128" }
+    {{- end }}
 {{- end }}
 
 {{/* What a service that works on contents may need besides: an S3 store; and where traces go, for all. Takes root and component. */}}
