@@ -81,6 +81,10 @@ it('every step of a message’s life stands in the log, in order, under names th
   expect(sluice.events('admission').filter((line) => line.id === id)).toMatchObject([
     { destinations: expect.arrayContaining(['far', 'local']) },
   ])
+  const stored = () => sluice.log().filter(({ service, msg }) => service === 'mailbox' && msg === 'stored')
+  await eventually('the mailbox to tell', () => stored().some((line) => line.id === id && line.recipient === 'anna@own.test'))
+  // That of the test before, for the sender of what bounced.
+  expect(stored().filter((line) => line.from === '')).toMatchObject([{ id: expect.stringMatching(/^[0-9A-Z]{18}$/) }])
   const reception = sluice.events('reception').find((line) => line.id === id)
   expect(reception).toMatchObject({
     service: 'ingress',

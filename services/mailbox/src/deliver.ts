@@ -4,6 +4,7 @@
  */
 import { REPLIES, type Reception, type Reply, tooLarge } from '@sluice/smtp-listener'
 import { accountFolder, ensureMaildir } from './account-folder.ts'
+import { gatewayId } from './gateway-id.ts'
 import { createHeaderFilter, type HeaderFilter } from './header-filter.ts'
 import { createLineEnds } from './line-ends.ts'
 import { type MaildirWriter, openMaildirWriter } from './maildir-writer.ts'
@@ -20,7 +21,8 @@ export type DeliverOptions = {
   maxBytes: number
   /** ms since the epoch */
   now: () => number
-  onFault: (address: string, fault: unknown) => void
+  /** @param id as in the report; null also while the header has not come */
+  onFault: (address: string, fault: unknown, id: string | null) => void
 }
 
 export type Delivery = {
@@ -31,6 +33,8 @@ export type Delivery = {
 
 export type DeliveryResult = { reply: Reply; path: string | null; sizeBytes: number }
 
+type StepOptions = Omit<DeliverOptions, 'onFault'> & { onFault: (address: string, fault: unknown) => void }
+
 type Target = { account: MailAccount; folder: string; writer: MaildirWriter | null; result: DeliveryResult | null }
 
 const settle = async (target: Target, reply: Reply): Promise<void> => {
@@ -39,7 +43,7 @@ const settle = async (target: Target, reply: Reply): Promise<void> => {
 }
 
 /** Runs one step for one target; a fault settles this target only. */
-const step = async (target: Target, options: DeliverOptions, work: () => Promise<void>): Promise<void> => {
+const step = async (target: Target, options: StepOptions, work: () => Promise<void>): Promise<void> => {
   if (target.result !== null) return
   try {
     await work()
@@ -49,7 +53,7 @@ const step = async (target: Target, options: DeliverOptions, work: () => Promise
   }
 }
 
-const openTarget = async (options: DeliverOptions, delivery: Delivery, at: number): Promise<Target> => {
+const openTarget = async (options: StepOptions, delivery: Delivery, at: number): Promise<Target> => {
   const { account, original } = delivery.recipients[at]!
   const folder = accountFolder(options.directory, account.address)
   const target: Target = { account, folder, writer: null, result: null }
@@ -74,7 +78,7 @@ const refuseLoops = async (targets: Target[], header: HeaderFilter): Promise<voi
   }
 }
 
-const commit = (target: Target, options: DeliverOptions): Promise<void> =>
+const commit = (target: Target, options: StepOptions): Promise<void> =>
   step(target, options, async () => {
     const writer = target.writer!
     const { quotaBytes } = target.account
@@ -86,7 +90,7 @@ const commit = (target: Target, options: DeliverOptions): Promise<void> =>
       await addToCount(target.folder, writer.sizeBytes()).catch((fault) => options.onFault(target.account.address, fault))
   })
 
-const write = async (targets: Target[], options: DeliverOptions, piece: Buffer): Promise<void> => {
+const write = async (targets: Target[], options: StepOptions, piece: Buffer): Promise<void> => {
   if (piece.length === 0) return
   await Promise.all(targets.map((target) => step(target, options, () => target.writer!.write(piece))))
 }
@@ -96,7 +100,7 @@ const settleAll = async (targets: Target[], reply: Reply): Promise<void> => {
 }
 
 /** Each account once, however often it was named. */
-const openTargets = (options: DeliverOptions, delivery: Delivery): Promise<Target[]> => {
+const openTargets = (options: StepOptions, delivery: Delivery): Promise<Target[]> => {
   const first = new Map<string, number>()
   for (const [at, { account }] of delivery.recipients.entries()) if (!first.has(account.address)) first.set(account.address, at)
   return Promise.all([...first.values()].map((at) => openTarget(options, delivery, at)))
@@ -108,17 +112,18 @@ const resultsOf = ({ recipients }: Delivery, targets: Target[]): DeliveryResult[
   return recipients.map(({ account }) => results.get(account.address) ?? { reply: REPLIES.notStored, path: null, sizeBytes: 0 })
 }
 
+/** @param id by which the gateway knows the message; null: another host brought it */
+export type ReportDelivery = (results: DeliveryResult[], id: string | null) => void
+
 /**
  * Begins to take a message.
  * @param report called once with one result per recipient, in their order, when the message has come whole
  */
-export const createDelivery = (
-  options: DeliverOptions,
-  delivery: Delivery,
-  report: (results: DeliveryResult[]) => void,
-): Reception => {
-  const opening = openTargets(options, delivery)
+export const createDelivery = (given: DeliverOptions, delivery: Delivery, report: ReportDelivery): Reception => {
   const header = createHeaderFilter()
+  const id = (): string | null => gatewayId(header.first('received'), header.first('message-id'), given.hostname)
+  const options: StepOptions = { ...given, onFault: (address, fault) => given.onFault(address, fault, id()) }
+  const opening = openTargets(options, delivery)
   const lineEnds = createLineEnds()
   let bytes = 0
   let checked = false
@@ -154,7 +159,7 @@ export const createDelivery = (
       await write(targets, options, Buffer.concat([lineEnds.push(held), lineEnds.end()]))
       await Promise.all(targets.map((target) => commit(target, options)))
       const results = resultsOf(delivery, targets)
-      report(results)
+      report(results, id())
       return results.map(({ reply }) => ({ ...reply, blameless: true }))
     },
     abort: () => {

@@ -1,6 +1,7 @@
 /**
  * Looks at a message's header while it streams through: drops Return-Path fields (RFC 5321 §4.4: the final delivery sets the
- * only one) and collects Delivered-To for the loop check. Lines keep their ends; the body passes untouched.
+ * only one), collects Delivered-To for the loop check, and keeps the fields that tell the message's ID. Lines keep their ends; the body
+ * passes untouched.
  */
 
 export type HeaderFilter = {
@@ -10,6 +11,8 @@ export type HeaderFilter = {
   end: () => Buffer
   /** Values of Delivered-To seen so far, unfolded. */
   deliveredTo: () => string[]
+  /** The first field of this name so far, name included; null: there is none. */
+  first: (name: 'received' | 'message-id') => string | null
   /** The header has ended. */
   inBody: () => boolean
 }
@@ -18,9 +21,20 @@ export type HeaderFilter = {
 const MAX_LINE = 65_536
 /** What is longer is no address of ours, however it goes on: thousands of folded lines are not put together. */
 const MAX_ADDRESS = 254
+/** Of a field that tells the ID, in characters: ours are shorter. */
+const MAX_KEPT = 4096
 const EMPTY = Buffer.alloc(0)
 
-type State = { held: Buffer; inBody: boolean; field: string; deliveredTo: string[] }
+type State = {
+  held: Buffer
+  inBody: boolean
+  field: string
+  deliveredTo: string[]
+  /** The first Received and Message-ID, as far as they are known. */
+  kept: Map<string, string>
+  /** The field is one that is kept. */
+  isKept: boolean
+}
 
 const isEmptyLine = (line: Buffer): boolean => line.length <= 2 && line.toString('latin1').trim() === ''
 
@@ -32,11 +46,17 @@ const takeLine = (state: State, line: Buffer): boolean => {
   }
   const text = line.toString('utf8')
   const folded = text.startsWith(' ') || text.startsWith('\t')
-  if (!folded)
+  if (!folded) {
     state.field = text
       .slice(0, Math.max(0, text.indexOf(':')))
       .trim()
       .toLowerCase()
+    state.isKept = (state.field === 'received' || state.field === 'message-id') && !state.kept.has(state.field)
+  }
+  if (state.isKept) {
+    const before = state.kept.get(state.field) ?? ''
+    if (before.length < MAX_KEPT) state.kept.set(state.field, (before + text).slice(0, MAX_KEPT))
+  }
   if (state.field === 'delivered-to') {
     const last = folded ? (state.deliveredTo.pop() ?? '') : ''
     if (folded) state.deliveredTo.push(last.length > MAX_ADDRESS ? last : `${last} ${text.trim()}`.trim())
@@ -66,7 +86,7 @@ const push = (state: State, piece: Buffer): Buffer => {
 }
 
 export const createHeaderFilter = (): HeaderFilter => {
-  const state: State = { held: EMPTY, inBody: false, field: '', deliveredTo: [] }
+  const state: State = { held: EMPTY, inBody: false, field: '', deliveredTo: [], kept: new Map(), isKept: false }
   return {
     push: (piece) => push(state, piece),
     end: () => {
@@ -75,6 +95,7 @@ export const createHeaderFilter = (): HeaderFilter => {
       return rest.length > 0 && takeLine(state, rest) ? rest : EMPTY
     },
     deliveredTo: () => state.deliveredTo,
+    first: (name) => state.kept.get(name) ?? null,
     inBody: () => state.inBody,
   }
 }

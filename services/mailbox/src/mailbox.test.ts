@@ -18,6 +18,24 @@ it('R-lmtp: one reply per recipient after the dot, in their order, also for name
   expect(await box.filesOf('%22..%2Fodd%22')).toHaveLength(1)
 })
 
+it('R-id: each line of the log about a message has the ID that ingress wrote into it', async () => {
+  const header =
+    'Received: from a.test ([192.0.2.1])\r\n\tby mx.sluice.test with ESMTP\r\n\tid 01KAPQ3NDEKTSV4RRF;\r\n\tSun, 1 Nov 2026\r\n'
+  const older = header.replace('01KAPQ3NDEKTSV4RRF', '01AAAAAAAAAAAAAAAA')
+  await box.client.deliver(
+    's@example.org',
+    ['<ben@sluice.test>', '<small@sluice.test>'],
+    `${header}${older}\r\n${'x'.repeat(900)}\r\n`.repeat(3),
+  )
+  await box.client.deliver('s@example.org', ['<ben@sluice.test>'], 'Subject: from elsewhere\r\n\r\nx')
+  const lines = box.logged.map((line) => JSON.parse(line)).filter(({ msg }) => /stored$/.test(msg))
+  expect(lines.map(({ msg, recipient, id }) => [msg, recipient, id])).toEqual([
+    ['stored', 'ben@sluice.test', '01KAPQ3NDEKTSV4RRF'],
+    ['not stored', 'small@sluice.test', '01KAPQ3NDEKTSV4RRF'],
+    ['stored', 'ben@sluice.test', undefined],
+  ])
+})
+
 it('R-size: a message beyond the limit is refused by SIZE and, read to its end, after the dot', async () => {
   await box.client.say('MAIL FROM:<s@example.org>')
   await box.client.say('RSET')

@@ -15,7 +15,7 @@ import {
 } from '@sluice/smtp-listener'
 import { accountFolder } from './account-folder.ts'
 import { type ConversationOptions, handleCommand, type Judged, newSession } from './conversation.ts'
-import { createDelivery, type DeliverOptions, type Delivery, type DeliveryResult } from './deliver.ts'
+import { createDelivery, type DeliverOptions, type Delivery, type ReportDelivery } from './deliver.ts'
 import { createMailboxMetrics, type MailboxMetrics, type Result } from './metrics.ts'
 import { hasRoom } from './quota.ts'
 import { isRefusal, OVER_QUOTA } from './reply.ts'
@@ -44,14 +44,18 @@ const SWEEP_EVERY_MS = 3_600_000
 
 const resultOf = ({ code }: Reply): Result => (code < 300 ? 'delivered' : code < 500 ? 'deferred' : 'refused')
 
-const report = (log: Log, { stored }: MailboxMetrics, delivery: Delivery, results: DeliveryResult[]): void => {
-  for (const [at, { reply, path, sizeBytes }] of results.entries()) {
-    stored(resultOf(reply), sizeBytes)
-    const recipient = delivery.recipients[at]!.account.address
-    const fields = { from: delivery.from, recipient, path, sizeBytes, reply: replyLine(reply) }
-    log.info(isRefusal(reply) ? 'not stored' : 'stored', fields)
+const named = (id: string | null): { id?: string } => (id === null ? {} : { id })
+
+const reportTo =
+  (log: Log, { stored }: MailboxMetrics, delivery: Delivery): ReportDelivery =>
+  (results, id) => {
+    for (const [at, { reply, path, sizeBytes }] of results.entries()) {
+      stored(resultOf(reply), sizeBytes)
+      const recipient = delivery.recipients[at]!.account.address
+      const fields = { ...named(id), from: delivery.from, recipient, path, sizeBytes, reply: replyLine(reply) }
+      log.info(isRefusal(reply) ? 'not stored' : 'stored', fields)
+    }
   }
-}
 
 /** RCPT: is there such an account, and has it room for what MAIL declared? */
 const createJudge =
@@ -98,13 +102,13 @@ export const createMailbox = (options: MailboxOptions): Mailbox => {
     hostname,
     maxBytes: limits.sizeBytes + HEADER_ALLOWANCE_BYTES,
     now,
-    onFault: (recipient, error) => log.error('mail could not be stored', { recipient, error }),
+    onFault: (recipient, error, id) => log.error('mail could not be stored', { ...named(id), recipient, error }),
   }
   const conversation: ConversationOptions = {
     hostname,
     maxBytes: deliverOptions.maxBytes,
     judge: createJudge(options),
-    receive: (delivery) => createDelivery(deliverOptions, delivery, (results) => report(log, metrics, delivery, results)),
+    receive: (delivery) => createDelivery(deliverOptions, delivery, reportTo(log, metrics, delivery)),
   }
   const service: Service = {
     protocol: 'LMTP',

@@ -33,6 +33,7 @@ describe('header filter', () => {
     'Return-Path: <old@example.org>',
     'Received: from a',
     ' by b',
+    'Received: from c',
     'return-path: <folded',
     '\tonce>',
     'Delivered-To: anna@sluice.test',
@@ -50,6 +51,7 @@ describe('header filter', () => {
         const filter = createHeaderFilter()
         expect(run(filter, cut(Buffer.from(message), sizes))).toBe(wanted)
         expect(filter.deliveredTo()).toEqual(['anna@sluice.test'])
+        expect([filter.first('received'), filter.first('message-id')]).toEqual(['Received: from a\r\n by b\r\n', null])
       }),
     )
   })
@@ -61,6 +63,15 @@ describe('header filter', () => {
     expect(performance.now() - started).toBeLessThan(2000)
     expect(filter.deliveredTo().map((address) => address.length < 300)).toEqual([true, true])
     expect(filter.deliveredTo()[1]).toBe('anna@sluice.test')
+  })
+
+  it('keeps the beginning of a field that is folded again and again, in linear time', () => {
+    const filter = createHeaderFilter()
+    const started = performance.now()
+    filter.push(Buffer.from(`Received: a\r\n${' b\r\n'.repeat(300_000)}Message-ID: <1@a.test>\r\n`))
+    expect(performance.now() - started).toBeLessThan(2000)
+    expect(filter.first('received')).toHaveLength(4096)
+    expect(filter.first('message-id')).toBe('Message-ID: <1@a.test>\r\n')
   })
 
   it('passes a header without body, and a line without end', () => {
