@@ -157,7 +157,11 @@ describe('the notes', () => {
 
   it('say where the balancer is, and what is probably not meant', async () => {
     const said = await notes({
-      config: { domains: [{ name: 'a.test', route: 'local' }], resolver: { servers: ['10.0.0.1'] } },
+      config: {
+        domains: [{ name: 'a.test', route: 'local' }],
+        accounts: [{ address: 'anna@a.test', passwordHash: 'scrypt' }],
+        resolver: { servers: ['10.0.0.1'] },
+      },
       ingress: { service: { type: 'LoadBalancer', externalTrafficPolicy: 'Cluster' } },
       redis: { bundled: { persistence: { enabled: false } } },
     })
@@ -168,6 +172,7 @@ describe('the notes', () => {
       'nodes stand for clients',
       'all mail that waits is lost',
       'resolver.servers',
+      'The passwordHash of anna@a.test',
     ]) {
       expect(said).toContain(hint)
     }
