@@ -1,4 +1,6 @@
 /** Content that cannot be sent to its end, and connections after a refusal: nobody gets half a message, or one of another. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import {
   type Bench,
@@ -37,6 +39,34 @@ describe('R-short', () => {
     expect(end.messages).toHaveLength(1)
     expect(end.messages[0]?.content.equals(CONTENT)).toBe(true)
     expect(end.connections).toHaveLength(2)
+  })
+})
+
+describe('large content', () => {
+  const PIECES = 40
+  const PIECE = Buffer.from(`${'0123456789abcdef'.repeat(4)}\r\n`.repeat(2000))
+
+  it('is let go piece by piece, as it is sent', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const given: WeakRef<Buffer>[] = []
+    let most = 0
+    async function* content(): AsyncGenerator<Buffer> {
+      for (let i = 0; i < PIECES; i++) {
+        const piece = Buffer.from(PIECE)
+        given.push(new WeakRef(piece))
+        yield piece
+        // A turn of the event loop later, as what was looked at by a WeakRef lives on until then.
+        await new Promise(setImmediate)
+        collect()
+        most = Math.max(most, given.filter((reference) => reference.deref() !== undefined).length)
+      }
+    }
+    const { deliver } = await bench()
+    const task = makeTask(['ok@example.test'], { sizeBytes: PIECES * PIECE.length })
+    expect(glance(await deliver(makeRoute([await farEnd()]), task, content))).toEqual(['delivered 2.0.0'])
+    expect(given).toHaveLength(PIECES)
+    expect(most).toBeLessThan(10)
   })
 })
 

@@ -78,16 +78,29 @@ const endEmpty = async (client: SmtpClient, mail: Answer): Promise<void> => {
   await client.expect('reply to the final dot', client.timeouts.dotMs)
 }
 
-/** The end of the connection as a promise, for one transaction: a store that is slow must not hide it. */
-const watchLoss = (client: SmtpClient): { happened: Promise<null>; forget: () => void } => {
-  let forget = (): void => {}
-  const happened = new Promise<null>((resolve) => {
-    const end = (): void => resolve(null)
-    if (client.isOpen) client.once('end', end)
-    else end()
-    forget = () => client.removeListener('end', end)
-  })
-  return { happened, forget }
+type PieceReader = { next: () => Promise<IteratorResult<Buffer> | null>; stop: () => void }
+
+/**
+ * The pieces of a content, for one transaction; null as soon as the connection has ended, which a slow store must not hide. Not a
+ * race against one promise of the end: that would hold on to each piece until the last one.
+ */
+const readPieces = (content: AsyncIterable<Buffer>, client: SmtpClient): PieceReader => {
+  const iterator = content[Symbol.asyncIterator]()
+  let tell = (): void => {}
+  const end = (): void => tell()
+  client.once('end', end)
+  return {
+    next: () =>
+      new Promise((resolve, reject) => {
+        tell = () => resolve(null)
+        if (client.isOpen) iterator.next().then(resolve, reject)
+        else tell()
+      }),
+    stop: () => {
+      client.removeListener('end', end)
+      iterator.return?.().catch(() => {})
+    },
+  }
 }
 
 /** Sends all but the last piece; that one comes back, to go with the dot. A message for the store's fault, if any. */
@@ -98,11 +111,10 @@ const sendContent = async (
   const { client, task } = parts
   let held: Buffer | null = null
   let sizeBytes = 0
-  const iterator = parts.content()[Symbol.asyncIterator]()
-  const loss = watchLoss(client)
+  const pieces = readPieces(parts.content(), client)
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), loss.happened])
+      const next = await pieces.next()
       if (next === null || next.done === true || !client.isOpen) break
       sizeBytes += next.value.length
       if (sizeBytes > task.sizeBytes) return { unreadable: `the content has more than its ${task.sizeBytes} bytes` }
@@ -112,8 +124,7 @@ const sendContent = async (
   } catch (error) {
     return { unreadable: `the content could not be read: ${error instanceof Error ? error.message : String(error)}` }
   } finally {
-    loss.forget()
-    iterator.return?.().catch(() => {})
+    pieces.stop()
   }
   if (client.isOpen && sizeBytes !== task.sizeBytes) {
     return { unreadable: `the content ended after ${sizeBytes} of ${task.sizeBytes} bytes` }
