@@ -29,3 +29,9 @@ it('a table has names at the left and numbers at the right, and no blanks at the
     'DESTINATION  DUE  STATE\nsmarthost      1  held\nexample.org  120\n',
   )
 })
+
+it('a table has as many rows as a large spool has destinations', () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => [`d${i}.test`, i])
+  const lines = formatTable(['DESTINATION', 'DUE'], rows).split('\n')
+  expect([lines[0], lines[1], lines.at(-2)]).toEqual(['DESTINATION   DUE', 'd0.test            0', 'd199999.test  199999'])
+})

@@ -1,6 +1,8 @@
-/** Columns for people: names at the left, numbers at the right, two spaces between. */
+/** Columns for people: names at the left, numbers at the right, two spaces between. As many rows as there are: a spool has no limit. */
 export const formatTable = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)))
+  const widths = head.map((title, column) =>
+    rows.reduce((width, row) => Math.max(width, String(row[column] ?? '').length), title.length),
+  )
   const line = (cells: readonly (string | number)[]): string =>
     cells
       .map((cell, column) =>

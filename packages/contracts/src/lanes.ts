@@ -21,6 +21,9 @@ export const homeLane = (destinations: readonly string[], id: string, lanes: num
   return laneOf(hops.size === 1 && only !== undefined ? only : id, lanes)
 }
 
+/** Sessions of one lane that an agent runs at once: its places are divided among the lanes, and each lane has one at least. */
+export const placesInLane = (sessions: number, lanes: number): number => Math.max(1, Math.ceil(sessions / lanes))
+
 /** What the spool's own keys are called, next to those of the destinations: a route of such a name would share them. */
 export const SPOOL_NAMES: ReadonlySet<string> = new Set([
   'audit',
@@ -38,6 +41,7 @@ export const SPOOL_NAMES: ReadonlySet<string> = new Set([
   'history',
   'holds',
   'intake',
+  'lingering',
   'needs',
   'once',
   'parked',

@@ -1,11 +1,15 @@
 /** The scaling figure: `GET /scaling` for KEDA and people, `sluice_sessions_wanted` for Prometheus. Every spooler tells the same. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { placesInLane } from '@sluice/contracts'
 import type { Metrics } from '@sluice/runtime'
 import type { SessionsWanted } from '@sluice/spool'
 import { Gauge } from 'prom-client'
 
 export type Scaling = SessionsWanted & {
-  /** Conversations wanted now: open and waiting ones together. */
+  /**
+   * Places of agents that all conversations wanted now take, open and waiting ones together. An agent's places are divided among the
+   * lanes: where one lane wants more than its part, as many as the agents have that hold its conversations.
+   */
   sessions: number
   /** Conversations that one agent holds at once (`delivery.sessions`). */
   perAgent: number
@@ -15,11 +19,17 @@ export type Scaling = SessionsWanted & {
 
 /** @param perAgent `delivery.sessions` */
 export const createScaling =
-  (read: () => Promise<SessionsWanted>, perAgent: number) =>
+  (read: () => Promise<readonly SessionsWanted[]>, perAgent: number) =>
   /** @throws when Redis does not answer: whoever scales by it then leaves things as they are */
   async (): Promise<Scaling> => {
-    const { open, waiting } = await read()
-    const sessions = open + waiting
+    const lanes = await read()
+    let [open, waiting, fullest] = [0, 0, 0]
+    for (const lane of lanes) {
+      open += lane.open
+      waiting += lane.waiting
+      fullest = Math.max(fullest, lane.open + lane.waiting)
+    }
+    const sessions = Math.max(open + waiting, Math.ceil((perAgent * fullest) / placesInLane(perAgent, lanes.length)))
     return { sessions, open, waiting, perAgent, agents: Math.ceil(sessions / perAgent) }
   }
 
@@ -30,7 +40,7 @@ const PATIENCE_MS = 1000
 export const declareScaling = (registry: Metrics, scaling: () => Promise<Pick<Scaling, 'sessions'>>): void => {
   new Gauge({
     name: 'sluice_sessions_wanted',
-    help: 'Conversations that are wanted now, for scaling delivery-agents: open ones, and those due and permitted that wait for an agent; never the backlog. Each spooler tells the whole: take the max',
+    help: 'Conversations that are wanted now, for scaling delivery-agents: open ones, and those due and permitted that wait for an agent; never the backlog. Where one lane wants more than its part of an agent, as many as the agents for it hold. Each spooler tells the whole: take the max',
     registers: [registry],
     async collect() {
       const asked = scaling().catch(() => null)

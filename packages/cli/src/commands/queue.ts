@@ -62,7 +62,7 @@ const showShape = async (spool: OpenSpool, by: ShapeKey, asked: Asked, json: boo
   const rows: ShapeRow[] = []
   for (const query of asked.queries.length === 0 ? [{}] : asked.queries) {
     const found = await spool.shape(by, query, (count) => progress(() => `counted ${countOf(count, 'message')}`))
-    rows.push(...found)
+    for (const row of found) rows.push(row)
   }
   if (json) io.out(`${JSON.stringify({ by, minutes: SHAPE_AGES_MS.map((ms) => ms / 60_000), rows })}\n`)
   else io.out(rows.length === 0 ? 'no message fits\n' : shapeTable(by, rows))
