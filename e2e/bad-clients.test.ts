@@ -126,7 +126,7 @@ describe('clients that vanish, content.store file', () => {
       client.write(`Subject: x\r\n\r\n${`${'y'.repeat(76)}\r\n`.repeat(8000)}`)
       const files = async (): Promise<string[]> => {
         const entries = await readdir(join(other.folder, 'content'), { recursive: true, withFileTypes: true }).catch(() => [])
-        return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+        return entries.filter((entry) => entry.isFile() && entry.name !== '.gateway').map(({ name }) => name)
       }
       await eventually('a file', async () => (await files()).length > 0)
       client.close()

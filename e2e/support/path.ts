@@ -75,7 +75,7 @@ const keptLog = (lines: LogLine[]): Log => {
 
 /** What a spool that holds no mail may still hold: queues' own small keys, grants, figures, memory of what has left. */
 const STANDING =
-  /:(audit|events|destinations|due|gateway|histories)$|:(history|grant|once|site|clock):|:(meta|id|marker|stalled-check|stalled|pc)$/
+  /:(audit|events|destinations|due|gateway|histories|owner)$|:(history|grant|once|site|clock):|:(meta|id|marker|stalled-check|stalled|pc)$/
 
 /** Polls; throws with `what` when it takes longer than `withinMs`. */
 export const until = async (isTrue: () => Promise<boolean> | boolean, what: string, withinMs = 10_000): Promise<void> => {

@@ -4,6 +4,7 @@
  * Nothing here is a promise: the promise is the admission, which comes after `finish` has made the bytes durable.
  */
 import type { ContentRef } from '@sluice/contracts'
+import type { NotOurs } from './ownership.ts'
 
 /** What a writer leaves: bytes for the admitting script, or a durable place. */
 export type StagedContent = { kind: 'inline'; bytes: Buffer } | { kind: 'stored'; ref: ContentRef; sizeBytes: number }
@@ -29,7 +30,12 @@ export type ContentStore = {
   remove: (id: string, ref: ContentRef) => Promise<void>
   /**
    * Removes contents older than `olderThanMs` for which `isNeeded` says no: what a crash between content and admission left.
+   * A folder or bucket whose contents may be another gateway's is left alone, and told to `notOurs` (ownership.ts).
    * @returns how many were removed
    */
-  sweep: (olderThanMs: number, isNeeded: (id: string, ref: ContentRef) => Promise<boolean>) => Promise<number>
+  sweep: (
+    olderThanMs: number,
+    isNeeded: (id: string, ref: ContentRef) => Promise<boolean>,
+    notOurs?: (found: NotOurs) => void,
+  ) => Promise<number>
 }

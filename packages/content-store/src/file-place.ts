@@ -1,14 +1,17 @@
 /**
  * Contents as files, for one machine or a volume that all share: DIRECTORY/ab/ID.LANE, where `ab` are the last two characters
  * of the ID. Written to DIRECTORY/tmp, synced, renamed, and the folder synced: a file under its final name is whole and
- * durable. What a crash left in tmp or without a task is found by the sweep through the file's time.
+ * durable. What a crash left in tmp or without a task is found by the sweep through the file's time. DIRECTORY/.gateway says whose
+ * they are.
  */
+
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContentRef } from '@sluice/contracts'
 import { ContentError } from './errors.ts'
-import type { IsNeeded, Place, Sink } from './place.ts'
+import type { Found, IsNeeded, OwnedPlace, Sink } from './place.ts'
 
 export type FilePlaceOptions = { directory: string; chunkBytes: number }
 type FileRef = Extract<ContentRef, { store: 'file' }>
@@ -97,21 +100,61 @@ const writtenAt = async (path: string): Promise<number | null> => {
   }
 }
 
-const sweepFolder = async (folder: string, before: number, isNeeded: IsNeeded): Promise<number> => {
-  let removed = 0
+type FoundFile = Found<FileRef> & { path: string }
+
+async function* filesIn(folder: string, before: number): AsyncIterable<FoundFile> {
   for (const file of await listOrNothing(folder)) {
     const [, id, lane] = /^([0-9A-Za-z_-]+)\.(\d+)$/.exec(file) ?? []
     if (id === undefined) continue
     const path = join(folder, file)
     const at = await writtenAt(path)
-    if (at === null || at >= before || (await isNeeded(id, { store: 'file', lane: Number(lane) }))) continue
+    if (at !== null) yield { id, ref: { store: 'file', lane: Number(lane) }, isOld: at < before, path }
+  }
+}
+
+async function* contentsIn(directory: string, before: number): AsyncIterable<FoundFile> {
+  for (const folder of await listOrNothing(directory)) {
+    if (/^[0-9A-Za-z_-]{2}$/.test(folder)) yield* filesIn(join(directory, folder), before)
+  }
+}
+
+const sweepFiles = async (files: AsyncIterable<FoundFile>, isNeeded: IsNeeded): Promise<number> => {
+  let removed = 0
+  for await (const { id, ref, isOld, path } of files) {
+    if (!isOld || (await isNeeded(id, ref))) continue
     await rm(path, { force: true })
     removed++
   }
   return removed
 }
 
-export const createFilePlace = (options: FilePlaceOptions): Place<FileRef> => ({
+const ownerIn = (directory: string): string => join(directory, '.gateway')
+
+/** An empty file, which a full disk may leave, says nothing. */
+const readOwner = async (directory: string): Promise<string | null> => {
+  try {
+    return (await readFile(ownerIn(directory), 'utf8')).trim() || null
+  } catch (fault) {
+    if (isAbsent(fault)) return null
+    throw fault
+  }
+}
+
+/** Whole or not at all, whoever else writes it. */
+const writeOwner = async (directory: string, gateway: string): Promise<void> => {
+  const temporary = join(await makeFolder(directory, 'tmp'), `.gateway-${randomUUID()}`)
+  const handle = await open(temporary, 'wx', 0o600)
+  try {
+    await handle.writeFile(`${gateway}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, ownerIn(directory))
+  await syncDirectory(directory)
+}
+
+export const createFilePlace = (options: FilePlaceOptions): OwnedPlace<FileRef> => ({
   open: (id, lane) => openSink(options.directory, id, lane),
   pieces: (id, ref) => readPieces(options, id, ref),
   remove: async (id, ref) => {
@@ -120,10 +163,11 @@ export const createFilePlace = (options: FilePlaceOptions): Place<FileRef> => ({
   },
   sweep: async (before, isNeeded) => {
     // What lies in tmp was never sealed, so nobody can need it.
-    let removed = await sweepFolder(join(options.directory, 'tmp'), before, async () => false)
-    for (const folder of await listOrNothing(options.directory)) {
-      if (/^[0-9A-Za-z_-]{2}$/.test(folder)) removed += await sweepFolder(join(options.directory, folder), before, isNeeded)
-    }
-    return removed
+    const unsealed = await sweepFiles(filesIn(join(options.directory, 'tmp'), before), async () => false)
+    return unsealed + (await sweepFiles(contentsIn(options.directory, before), isNeeded))
   },
+  where: ownerIn(options.directory),
+  owner: () => readOwner(options.directory),
+  own: (gateway) => writeOwner(options.directory, gateway),
+  contents: (before) => contentsIn(options.directory, before),
 })

@@ -1,5 +1,6 @@
 export type { ContentStore, ContentWriter, StagedContent } from './content.ts'
 export { ContentError, type ContentErrorCode } from './errors.ts'
 export { contentsKey, pieceKey, pieceKeys } from './keys.ts'
+export type { NotOurs } from './ownership.ts'
 export type { S3Options } from './s3/options.ts'
 export { type ContentStoreOptions, createContentStore } from './store.ts'

@@ -20,3 +20,17 @@ export type Place<Ref extends ContentRef> = {
   /** @param before ms since the epoch: only what was last written before is looked at */
   sweep: (before: number, isNeeded: IsNeeded) => Promise<number>
 }
+
+/** `isOld`: last written before the moment that was asked for. */
+export type Found<Ref extends ContentRef> = { id: string; ref: Ref; isOld: boolean }
+
+/** A place that another gateway might use, too, by mistake; so an ID beside the contents says whose it is (ownership.ts). */
+export type OwnedPlace<Ref extends ContentRef> = Place<Ref> & {
+  /** Where the ID lies, for the postmaster. */
+  where: string
+  /** null: there is no ID */
+  owner: () => Promise<string | null>
+  own: (gateway: string) => Promise<void>
+  /** All contents that were sealed. @param before ms since the epoch */
+  contents: (before: number) => AsyncIterable<Found<Ref>>
+}

@@ -10,7 +10,7 @@ import { ContentError } from './errors.ts'
 import { contentsKey, pieceKey, pieceKeys } from './keys.ts'
 import type { IsNeeded, Place, Sink } from './place.ts'
 
-export type ContentRedis = Pick<Redis | Cluster, 'multi' | 'getBuffer' | 'exists' | 'zadd' | 'zrange'>
+export type ContentRedis = Pick<Redis | Cluster, 'multi' | 'get' | 'set' | 'getBuffer' | 'exists' | 'zadd' | 'zrange'>
 export type RedisPlaceOptions = { redis: ContentRedis; lanePrefix: (lane: number) => string; lanes: number; now: () => number }
 type RedisRef = Extract<ContentRef, { store: 'redis' }>
 

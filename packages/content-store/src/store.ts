@@ -6,7 +6,8 @@ import type { ContentRef } from '@sluice/contracts'
 import type { ContentStore } from './content.ts'
 import { ContentError, storeFailure } from './errors.ts'
 import { createFilePlace } from './file-place.ts'
-import type { Place, Sink } from './place.ts'
+import { gatewayOf, sweepOwned } from './ownership.ts'
+import type { OwnedPlace, Place, Sink } from './place.ts'
 import { type ContentRedis, createRedisPlace } from './redis-place.ts'
 import type { S3Options } from './s3/options.ts'
 import { createWriter } from './writer.ts'
@@ -62,7 +63,7 @@ async function* counted(id: string, pieces: AsyncIterable<Buffer>, sizeBytes: nu
 }
 
 type StoredRef = Exclude<ContentRef, { store: 'inline' }>
-type S3Place = Place<Extract<ContentRef, { store: 's3' }>>
+type S3Place = OwnedPlace<Extract<ContentRef, { store: 's3' }>>
 
 /** Opened once, when a content asks for it; again, when that failed. */
 const lazyS3Place = (options: S3Options | null): (() => Promise<S3Place>) => {
@@ -111,10 +112,12 @@ export const createContentStore = (options: ContentStoreOptions): ContentStore =
       if (ref.store === 'file') await file.remove(id, ref)
       if (ref.store === 's3') await (await s3()).remove(id, ref)
     },
-    sweep: async (olderThanMs, isNeeded) => {
+    sweep: async (olderThanMs, isNeeded, notOurs = () => {}) => {
       const before = now() - olderThanMs
-      const near = (await redis.sweep(before, isNeeded)) + (await file.sweep(before, isNeeded))
-      return s3Options === null ? near : near + (await (await s3()).sweep(before, isNeeded))
+      const inRedis = await redis.sweep(before, isNeeded)
+      const whole = { gateway: await gatewayOf(options.redis, options.lanePrefix(0)), before, isNeeded, notOurs }
+      const near = inRedis + (await sweepOwned(file, { ...whole, isInUse: store === 'file' }))
+      return s3Options === null ? near : near + (await sweepOwned(await s3(), { ...whole, isInUse: store === 's3' }))
     },
   }
 }

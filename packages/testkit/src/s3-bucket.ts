@@ -6,15 +6,15 @@ export type TestBucket = {
   objects: () => Promise<string[]>
   /** Names of uploads that were begun, and neither completed nor aborted. */
   uploads: () => Promise<string[]>
-  /** An empty object. */
-  put: (name: string) => Promise<void>
+  /** An object; empty unless told. */
+  put: (name: string, text?: string) => Promise<void>
   empty: () => Promise<void>
 }
 
 export const lookInto = (url: string, accessKeyId: string, secretAccessKey: string): TestBucket => {
   const client = new AwsClient({ accessKeyId, secretAccessKey, service: 's3', region: 'us-east-1' })
-  const ask = async (path: string, method = 'GET'): Promise<string> => {
-    const response = await client.fetch(`${url}${path}`, { method })
+  const ask = async (path: string, method = 'GET', body: string | null = null): Promise<string> => {
+    const response = await client.fetch(`${url}${path}`, { method, body })
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return text
@@ -25,7 +25,7 @@ export const lookInto = (url: string, accessKeyId: string, secretAccessKey: stri
   return {
     objects,
     uploads: () => listed('?uploads'),
-    put: async (name) => void (await ask(`/${name}`, 'PUT')),
+    put: async (name, text = '') => void (await ask(`/${name}`, 'PUT', text)),
     empty: async () => {
       for (const name of await objects()) await ask(`/${name}`, 'DELETE')
     },

@@ -9,7 +9,7 @@ import {
   type Metrics,
 } from '@sluice/runtime'
 import { createTracingFigures } from '@sluice/tracing'
-import { Counter, Histogram } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
 import { declareFigures } from './figures.ts'
 import { declareScaling } from './scaling.ts'
 import { REPAIRS, type RepairKind } from './tending.ts'
@@ -28,10 +28,16 @@ export const createSpoolerMetrics = (registry: Metrics) => {
     labelNames: ['kind'],
     registers: [registry],
   })
+  const notSwept = new Gauge({
+    name: 'sluice_contents_not_swept',
+    help: 'Folders or buckets of contents from which nothing is removed, as another gateway’s ID lies there, or none: see the log. Each spooler tells of all: take the max',
+    registers: [registry],
+  })
   for (const kind of REPAIRS) repairs.inc({ kind }, 0)
   return {
     looked: (seconds: number) => wake.observe(seconds),
     repaired: (kind: RepairKind, count: number) => repairs.inc({ kind }, count),
+    notSwept: (count: number) => notSwept.set(count),
     admitted: () => event('admission'),
     parked: () => event('parked'),
   }

@@ -103,6 +103,7 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
     lanes,
     log,
     repaired: metrics.repaired,
+    notSwept: metrics.notSwept,
     signal,
   })
   declareRedis(registry, () => command.ping())

@@ -44,6 +44,7 @@ describe('tending', () => {
       repaired: (kind, count) => {
         repaired[kind] = (repaired[kind] ?? 0) + count
       },
+      notSwept: () => {},
       signal: abort.signal,
     })
     const running = tending()
@@ -81,6 +82,7 @@ describe('tending', () => {
       lanes: 1,
       log: createLogger({ level: 'error', service: 'test' }),
       repaired: () => {},
+      notSwept: () => {},
       signal: abort.signal,
     })
     await tending()

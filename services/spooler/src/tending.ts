@@ -1,14 +1,15 @@
 /**
  * Tending: a slow walk over all destinations, at start and then every minute, that repairs what went wrong before, forgets
- * what is empty, and now and then sweeps contents that no message needs. Also runs intake jobs again that failed: a failed job
- * would be mail lost from sight. Beside that, at start and then every hour, it surveys all keys, for what no index names any more.
- * Every repair is counted, by kind, and logged. All of it keeps to a small share of the time, so that a spool of a million tasks
- * delivers beside it as an empty one does.
+ * what is empty, and now and then sweeps contents that no message needs, where they are this gateway's. Also runs intake jobs again
+ * that failed: a failed job would be mail lost from sight. Beside that, at start and then every hour, it surveys all keys, for what no
+ * index names any more. Every repair is counted, by kind, and logged. All of it keeps to a small share of the time, so that a spool
+ * of a million tasks delivers beside it as an empty one does.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ContentStore } from '@sluice/content-store'
+import type { ContentStore, NotOurs } from '@sluice/content-store'
 import type { Log } from '@sluice/runtime'
 import type { FollowAudit, Present, Scheduling } from '@sluice/spool'
+import { createNotOurs } from './not-ours.ts'
 
 const EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 15 * 60_000
@@ -44,6 +45,8 @@ export type TendingDependencies = {
   lanes: number
   log: Log
   repaired: (kind: RepairKind, count: number) => void
+  /** How many folders or buckets were not swept, as their contents may be another gateway's. */
+  notSwept: (count: number) => void
   signal: AbortSignal
 }
 
@@ -104,8 +107,11 @@ export const createTending = (deps: TendingDependencies) => {
     return deps.isNeeded(id, ref)
   }
 
+  const tellNotOurs = createNotOurs(log, deps.notSwept)
   const sweep = async (): Promise<void> => {
-    const swept = await deps.contentStore.sweep(SWEEP_OLDER_MS, isNeeded)
+    const found: NotOurs[] = []
+    const swept = await deps.contentStore.sweep(SWEEP_OLDER_MS, isNeeded, (one) => found.push(one))
+    tellNotOurs(found)
     if (swept > 0) log.info('removed contents that no message needs', { count: swept })
   }
 

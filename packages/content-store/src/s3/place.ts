@@ -1,16 +1,17 @@
 /**
  * Contents as objects of one bucket, for gateways on many machines: PREFIXab/ID.LANE, where `ab` are the last two characters of the
- * ID. Any S3-compatible store. Loaded only where `content.s3` is configured; nothing is asked of the store until a content needs it.
+ * ID, and PREFIX.gateway, which says whose they are. Any S3-compatible store. Loaded only where `content.s3` is configured; nothing is
+ * asked of the store until a content needs it, or the sweep looks.
  */
 import { readFile } from 'node:fs/promises'
 import type { ContentRef } from '@sluice/contracts'
 import { ContentError } from '../errors.ts'
-import type { Place } from '../place.ts'
-import { createS3Client, refusal } from './client.ts'
+import type { OwnedPlace } from '../place.ts'
+import { createS3Client, refusal, type S3Client } from './client.ts'
 import { readObject } from './download.ts'
 import type { S3Options } from './options.ts'
 import { createSlots } from './slots.ts'
-import { sweepBucket } from './sweep.ts'
+import { contentsOf, type SweepOptions, sweepBucket } from './sweep.ts'
 import { createUpload } from './upload.ts'
 
 type S3Ref = Extract<ContentRef, { store: 's3' }>
@@ -34,6 +35,13 @@ const namedBy =
     return id === undefined || !id.endsWith(folder ?? '/') ? null : { id, lane: Number(lane) }
   }
 
+const readOwner = async (client: S3Client, key: string): Promise<string | null> => {
+  const answer = await client.call({ method: 'GET', key })
+  if (answer.kind === 'ok') return answer.text.trim() || null
+  if (answer.code === 'NoSuchKey') return null
+  throw refusal(`read ${key}`, answer)
+}
+
 /** `patienceMs`: how long readers wait for a store that is away, and writers for a place. */
 export type S3Tuning = { patienceMs?: number; pageSize?: number }
 
@@ -41,9 +49,17 @@ export const openS3Place = async (
   options: S3Options,
   env: NodeJS.ProcessEnv = process.env,
   { patienceMs = PATIENCE_MS, pageSize = PAGE_SIZE }: S3Tuning = {},
-): Promise<Place<S3Ref>> => {
+): Promise<OwnedPlace<S3Ref>> => {
   const ca = options.caFile === null ? null : await readFile(options.caFile, 'utf8')
   const client = createS3Client(options, ca, env)
+  const ownerKey = `${options.prefix}.gateway`
+  const looking = (before: number): SweepOptions => ({
+    client,
+    prefix: options.prefix,
+    named: namedBy(options),
+    pageSize,
+    before,
+  })
   const slots = createSlots(options.uploads, patienceMs)
   return {
     open: async (id, lane) => {
@@ -57,7 +73,13 @@ export const openS3Place = async (
       // A store that says so where AWS says 204.
       if (answer.kind === 'refused' && answer.code !== 'NoSuchKey') throw refusal(`remove content ${id}`, answer)
     },
-    sweep: (before, isNeeded) =>
-      sweepBucket({ client, prefix: options.prefix, named: namedBy(options), pageSize, before, isNeeded }),
+    sweep: (before, isNeeded) => sweepBucket(looking(before), isNeeded),
+    where: `s3://${options.bucket}/${ownerKey}`,
+    owner: () => readOwner(client, ownerKey),
+    own: async (gateway) => {
+      const answer = await client.call({ method: 'PUT', key: ownerKey, body: Buffer.from(`${gateway}\n`) })
+      if (answer.kind === 'refused') throw refusal(`write ${ownerKey}`, answer)
+    },
+    contents: (before) => contentsOf(looking(before)),
   }
 }

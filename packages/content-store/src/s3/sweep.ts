@@ -4,7 +4,8 @@
  * them (docs/operations.md).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { IsNeeded } from '../place.ts'
+import type { ContentRef } from '@sluice/contracts'
+import type { Found, IsNeeded } from '../place.ts'
 import { type Answered, type Refused, refusal, type S3Client } from './client.ts'
 import { elements, textOf } from './xml.ts'
 
@@ -16,7 +17,6 @@ export type SweepOptions = {
   pageSize: number
   /** ms since the epoch */
   before: number
-  isNeeded: IsNeeded
 }
 
 type Query = Record<string, string>
@@ -69,19 +69,27 @@ const remove = async (options: SweepOptions, key: string, query: Query = {}): Pr
   if (answer.kind === 'refused' && answer.status !== 404) throw refusal(`remove ${key}`, answer)
 }
 
-const sweepObjects = async (options: SweepOptions): Promise<number> => {
+type S3Ref = Extract<ContentRef, { store: 's3' }>
+
+export async function* contentsOf(options: SweepOptions): AsyncIterable<Found<S3Ref> & { key: string }> {
   const query = { 'list-type': '2', 'max-keys': String(options.pageSize) }
   const markers = [['continuation-token', 'NextContinuationToken']] as const satisfies Listing['markers']
-  let count = 0
   for await (const { text, before } of pagesOf(options, { what: 'contents', query, markers })) {
     for (const object of elements(text, 'Contents')) {
       const key = textOf(object, 'Key') ?? ''
       const name = options.named(key)
-      if (name === null || !isOlder(textOf(object, 'LastModified'), before)) continue
-      if (await options.isNeeded(name.id, { store: 's3', lane: name.lane })) continue
-      await remove(options, key)
-      count++
+      if (name === null) continue
+      yield { id: name.id, ref: { store: 's3', lane: name.lane }, isOld: isOlder(textOf(object, 'LastModified'), before), key }
     }
+  }
+}
+
+const sweepObjects = async (options: SweepOptions, isNeeded: IsNeeded): Promise<number> => {
+  let count = 0
+  for await (const { id, ref, isOld, key } of contentsOf(options)) {
+    if (!isOld || (await isNeeded(id, ref))) continue
+    await remove(options, key)
+    count++
   }
   return count
 }
@@ -115,5 +123,5 @@ const sweepUploads = async (options: SweepOptions): Promise<number> => {
 }
 
 /** @returns how many were removed */
-export const sweepBucket = async (options: SweepOptions): Promise<number> =>
-  (await sweepObjects(options)) + (await sweepUploads(options))
+export const sweepBucket = async (options: SweepOptions, isNeeded: IsNeeded): Promise<number> =>
+  (await sweepObjects(options, isNeeded)) + (await sweepUploads(options))

@@ -21,6 +21,7 @@
     LANE:due               destination -> the earliest ms when anything may happen
     LANE:destinations      every destination that may hold a task (set)
     LANE:gateway           intervalUs and tat of the cap on the whole gateway
+    LANE:owner             the gateway's ID, in the first lane: whose the contents in a folder or a bucket are
     LANE:once:DEST:ID      admitted already, for writers that may run again; DEST is `intake` for several destinations
     LANE:needs:ID          destinations that still need a content that lies in a store
     LANE:history:ID        what became of a message (list of JSON), LANE:histories bounds them (sorted set: ID, ms)
