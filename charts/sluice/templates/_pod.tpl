@@ -43,7 +43,7 @@ automountServiceAccountToken: false
 {{- end -}}
 {{- end -}}
 
-{{/* Spread over nodes and zones, unless the values say otherwise. */}}
+{{/* Spread over nodes and zones, unless the values say otherwise: the pods of one version, as those that an upgrade replaces go anyway. */}}
 {{- define "sluice.spread" -}}
 {{- if kindIs "slice" .values.topologySpreadConstraints -}}
 {{- with .values.topologySpreadConstraints -}}{{- toYaml . -}}{{- end -}}
@@ -55,6 +55,7 @@ automountServiceAccountToken: false
   labelSelector:
     matchLabels:
       {{- include "sluice.selectorLabels" $ | nindent 6 }}
+  matchLabelKeys: [pod-template-hash]
 {{- end }}
 {{- end -}}
 {{- end -}}
