@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger, type Log } from '@sluice/runtime'
@@ -20,7 +20,10 @@ afterEach(async () => {
 const WAIT = { timeout: 10_000, interval: 20 }
 
 /** Watches a pair of files that `prepare` made in a folder of its own. */
-const watched = async (prepare: (folder: string) => Promise<{ certFile: string; keyFile: string }>) => {
+const watched = async (
+  prepare: (folder: string) => Promise<{ certFile: string; keyFile: string }>,
+  read: typeof readCertificate = readCertificate,
+) => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-certificate-'))
   cleanups.push(() => rm(folder, { recursive: true }))
   const files = await prepare(folder)
@@ -33,15 +36,13 @@ const watched = async (prepare: (folder: string) => Promise<{ certFile: string; 
   }
   const abort = new AbortController()
   const certificate = await readCertificate(files)
-  const watching = watchCertificate(
-    { files, certificate, apply: (next) => void applied.push(next), log, everyMs: 20 },
-    abort.signal,
-  )
+  const apply = (next: Certificate) => void applied.push(next)
+  const { ended, inUse, isRefused } = watchCertificate({ files, certificate, apply, log, everyMs: 20, read }, abort.signal)
   cleanups.push(async () => {
     abort.abort()
-    await watching
+    await ended
   })
-  return { folder, files, applied, told }
+  return { folder, files, applied, told, inUse, isRefused }
 }
 
 const inFolder = async (folder: string, { cert, key }: Certificate) => {
@@ -53,9 +54,10 @@ const inFolder = async (folder: string, { cert, key }: Certificate) => {
 
 describe('a followed certificate', () => {
   it('is taken when both files are there, however long the second one takes', async () => {
-    const { files, applied, told } = await watched((folder) => inFolder(folder, first))
+    const { files, applied, told, inUse, isRefused } = await watched((folder) => inFolder(folder, first))
     await writeFile(files.certFile, second.cert)
     await vi.waitFor(() => expect(told).toHaveLength(1), WAIT)
+    expect([isRefused(), inUse().cert]).toEqual([true, first.cert])
     expect(told[0]).toMatch(
       /^the changed certificate cannot be used; the last good one stays in use: .*belongs to another certificate/,
     )
@@ -63,6 +65,7 @@ describe('a followed certificate', () => {
     await writeFile(files.keyFile, second.key)
     await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
     expect(told.at(-1)).toBe('the certificate has changed and is used now')
+    await vi.waitFor(() => expect([isRefused(), inUse().cert]).toEqual([false, second.cert]), WAIT)
   })
 
   it('is seen through the swapped symlink of a Kubernetes Secret, and nothing is told of half a swap', async () => {
@@ -97,5 +100,45 @@ describe('a followed certificate', () => {
     await inFolder(join(files.certFile, '..'), second)
     await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
     expect(told).toHaveLength(3)
+  })
+
+  /** Reads as the kernel lets a user other than the files' owner, which tests that run as root are not. */
+  const readAsOther = async (files: Parameters<typeof readCertificate>[0]): Promise<Certificate> => {
+    const { mode } = await stat(files.keyFile)
+    if ((mode & 0o004) === 0) throw new Error(`EACCES: permission denied, open '${files.keyFile}'`)
+    return readCertificate(files)
+  }
+
+  it('whose key may not be read at first is told once, and is taken once the key may be read', async () => {
+    let tries = 0
+    const { folder, files, applied, told, isRefused } = await watched(
+      (at) => inFolder(at, first),
+      (each) => readAsOther(each).finally(() => tries++),
+    )
+    await chmod(files.keyFile, 0o600)
+    await inFolder(folder, second)
+    await vi.waitFor(() => expect(isRefused()).toBe(true), WAIT)
+    const severalTries = (from = tries) => vi.waitFor(() => expect(tries).toBeGreaterThan(from + 2), WAIT)
+    await severalTries()
+    const said = told.length
+    await severalTries()
+    expect([told.length, told.at(-1)]).toEqual([said, expect.stringMatching(/EACCES/)])
+    await chmod(files.keyFile, 0o644)
+    await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
+    await vi.waitFor(() => expect(isRefused()).toBe(false), WAIT)
+  })
+
+  it('that cannot be read for a reason that leaves no trace in its files is tried again', async () => {
+    let failing = false
+    const { folder, applied, told, isRefused } = await watched(
+      (at) => inFolder(at, first),
+      (each) => (failing ? Promise.reject(new Error('EMFILE: too many open files')) : readCertificate(each)),
+    )
+    failing = true
+    await inFolder(folder, second)
+    await vi.waitFor(() => expect(isRefused()).toBe(true), WAIT)
+    failing = false
+    await vi.waitFor(() => expect(applied).toEqual([{ cert: second.cert, key: second.key }]), WAIT)
+    expect(told.slice(-2)).toEqual([expect.stringMatching(/EMFILE/), 'the certificate has changed and is used now'])
   })
 })

@@ -11,8 +11,8 @@ const run = promisify(execFile)
 /** All PEM. Clients that verify need `ca`; whoever needs files writes them where it likes. */
 export type TestCertificate = { key: string; cert: string; ca: string }
 
-/** @param names what the certificate is for; host names and IP addresses */
-export const createCertificate = async (names: string[] = ['localhost', '127.0.0.1']): Promise<TestCertificate> => {
+/** @param names what the certificate is for; host names and IP addresses @param days until it expires */
+export const createCertificate = async (names: string[] = ['localhost', '127.0.0.1'], days = 2): Promise<TestCertificate> => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-cert-'))
   const file = (name: string): string => join(folder, name)
   const openssl = (...args: string[]) => run('openssl', args, { cwd: folder })
@@ -22,7 +22,7 @@ export const createCertificate = async (names: string[] = ['localhost', '127.0.0
     await openssl('req', ...curve, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', `/CN=${names[0] ?? 'localhost'}`)
     const alternatives = names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',')
     await writeFile(file('extensions'), `subjectAltName=${alternatives}\n`)
-    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'extensions']
+    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', `${days}`, '-extfile', 'extensions']
     await openssl('x509', '-req', '-in', 'request.pem', ...signing, '-out', 'cert.pem')
     const [key, cert, ca] = await Promise.all(['key.pem', 'cert.pem', 'ca.pem'].map((name) => readFile(file(name), 'utf8')))
     return { key: key ?? '', cert: cert ?? '', ca: ca ?? '' }

@@ -3,6 +3,7 @@ import {
   createConnectionLimits,
   createListeners,
   type Dialogue,
+  type ListenerCertificate,
   type ListenerConfig,
   type Listening,
   type Origin,
@@ -20,6 +21,7 @@ export type Ingress = {
   listen: () => Promise<Listening[]>
   /** R-shutdown. @param graceMs how long running transactions may take */
   close: (graceMs: number) => Promise<void>
+  certificates: () => ListenerCertificate[]
 }
 
 const openDialogue = (listener: ListenerConfig, ip: string, origin: Origin | null, shared: Shared): Dialogue => {
@@ -57,5 +59,5 @@ export const createIngress = (dependencies: IngressDependencies): Ingress => {
     log,
   }
   const listeners = createListeners(config.listeners, service)
-  return { listen: listeners.listen, close: listeners.close }
+  return { listen: listeners.listen, close: listeners.close, certificates: listeners.certificates }
 }

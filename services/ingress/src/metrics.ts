@@ -1,7 +1,5 @@
 /** What ingress tells of besides the steps of messages' lives (events.ts): asked at each scrape. */
 
-import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import {
   createAdmissionFigures,
   createContentFigures,
@@ -10,32 +8,30 @@ import {
   declareRedis,
   type Metrics,
 } from '@sluice/runtime'
-import type { ListenerConfig } from '@sluice/smtp-listener'
+import type { ListenerCertificate } from '@sluice/smtp-listener'
 import { createTracingFigures } from '@sluice/tracing'
 import { Gauge } from 'prom-client'
 import { createFigures } from './events.ts'
 
-/** ms since the epoch; NaN when the file cannot be read or holds no certificate. */
-const endsAt = async (certFile: string): Promise<number> => {
-  try {
-    return Date.parse(new X509Certificate(await readFile(certFile)).validTo)
-  } catch {
-    return Number.NaN
-  }
-}
-
-/** The first certificate of each listener's file, read at each scrape: some hundred microseconds each. */
-export const declareCertificates = (
-  registry: Metrics,
-  listeners: readonly { name: string; tls: Pick<NonNullable<ListenerConfig['tls']>, 'certFile'> | null }[],
-): void => {
+/** Of the pair that each listener has in use, which stays when its files come to hold none that can be used. Asked at each scrape. */
+export const declareCertificates = (registry: Metrics, certificates: () => readonly ListenerCertificate[]): void => {
+  const labelNames = ['listener'] as const
   new Gauge({
     name: 'sluice_ingress_certificate_expiry_timestamp_seconds',
-    help: "When the certificate in a listener's file expires, s since the epoch; NaN when the file cannot be read",
-    labelNames: ['listener'] as const,
+    help: 'When the certificate that a listener shows its clients expires, s since the epoch: of the one in use, whatever its file holds by now',
+    labelNames,
     registers: [registry],
-    async collect() {
-      for (const { name, tls } of listeners) if (tls !== null) this.set({ listener: name }, (await endsAt(tls.certFile)) / 1000)
+    collect() {
+      for (const { listener, expiresAt } of certificates()) this.set({ listener }, expiresAt / 1000)
+    },
+  })
+  new Gauge({
+    name: 'sluice_ingress_certificate_refused',
+    help: "1 while a listener's files hold no certificate and key that can be used: the last good pair stays in use, and an ingress that starts anew would end at once; else 0",
+    labelNames,
+    registers: [registry],
+    collect() {
+      for (const { listener, isRefused } of certificates()) this.set({ listener }, isRefused ? 1 : 0)
     },
   })
 }
@@ -56,7 +52,7 @@ export const declareMetrics = (registry: Metrics): void => {
   createFigures(registry)
   createAdmissionFigures(registry)
   createContentFigures(registry, ['redis', 'file', 's3'])
-  declareCertificates(registry, [])
+  declareCertificates(registry, () => [])
   declareStorage(registry, () => 0)
   createTracingFigures(registry)
   declareReadiness(registry, () => ({ kind: 'ok' }))

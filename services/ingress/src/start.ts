@@ -83,7 +83,6 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
   declareConfig(metrics, live.isRefused)
   declareRedis(metrics, () => redis.command.ping())
   declareStorage(metrics, durability.roomBytes)
-  declareCertificates(metrics, config.listeners)
   const { lanes } = config.redis
   const admit = createAdmission({
     redis: redis.admission,
@@ -114,6 +113,7 @@ export const startIngress = async (written: Config, options: StartOptions = {}):
     now,
     newMessageId,
   })
+  declareCertificates(metrics, ingress.certificates)
   await durability.check()
   const { host, ports } = config.http
   const health = await startHealthServer({ host, port: ports[SERVICE], registry: metrics, readiness })
