@@ -1,7 +1,9 @@
 /** The numbers of a spool with something in every state, on a real Redis. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createFigures } from './figures.ts'
 import { acceptOf, PREFIX, useSpool } from './test-support/spool.ts'
+import { createTurns } from './test-support/turns.ts'
+import { createWhy, isMetered } from './why.ts'
 
 const spool = useSpool()
 
@@ -58,6 +60,23 @@ describe('the figures of a spool', () => {
     await spool.grant()
     await spool.redis.hset(`${PREFIX}:site:far.test`, ...fields)
     expect((await read(['far.test'])).sites[0]?.state).toBe(state)
+  })
+
+  it.each([
+    ['its own rate', { intervalUs: 3_000_000 }, true],
+    ['the rate of its site', { siteIntervalUs: 3_000_000 }, true],
+    ['no rate', {}, false],
+  ])('tell whether mail waits for %s', async (_, grant, metered) => {
+    const turns = createTurns(spool)
+    const ask = createWhy({ redis: spool.redis, lanes: 1, now: () => spool.clock.now })
+    await spool.grant('far.test', grant)
+    for (const id of ['A', 'B', 'C']) await spool.accept(acceptOf(id))
+    expect(isMetered(await ask('far.test'))).toBe(false)
+    const session = await turns.open()
+    await turns.deliver(session, await turns.start(session))
+    expect(isMetered(await ask('far.test'))).toBe(metered)
+    // Rates go by the clock of Redis.
+    await vi.waitFor(async () => expect(isMetered(await ask('far.test'))).toBe(false), { timeout: 15_000, interval: 50 })
   })
 
   it('tell the counts of a destination that is held', async () => {

@@ -44,4 +44,4 @@ export { createTrace, type History, type Trace, type TracedTask } from './trace.
 export { packTranscript } from './transcript.ts'
 export { type Accept, type AcceptMessage, type Destination, StoreError } from './types.ts'
 export { createVerbs, type Marked, type Verbs } from './verbs.ts'
-export { type AskWhy, createWhy, type Standing } from './why.ts'
+export { type AskWhy, createWhy, isMetered, type Standing } from './why.ts'

@@ -63,6 +63,9 @@ const standingSchema = z.object({
 export type Standing = z.infer<typeof standingSchema>
 export type AskWhy = (destination: string, id?: string) => Promise<Standing>
 
+/** Whether a rate, of the destination, its site, its class or the gateway, says when its next message may go. */
+export const isMetered = ({ rateAt, gatewayAt }: Standing): boolean => rateAt !== undefined || gatewayAt !== undefined
+
 export const createWhy = (options: { redis: Redis | Cluster; lanes: number; now: () => number }): AskWhy => {
   const run = createRunner(options.redis)
   return async (destination, id = '') => {

@@ -43,7 +43,7 @@ const declareClasses = (declare: Declare): void => {
   declare(
     'sluice_oldest_due_seconds',
     ['site_class'],
-    'How long the task that is to be taken next has been due, the longest of all destinations but those that are held or whose site is left alone; of a retry, since it was first seen due',
+    'How long the task that is to be taken next has been due, the longest of all destinations but those that are held, whose site is left alone, or which a rate has held back for minutes; of a retry, since it was first seen due',
     (gauge, { classes }) => {
       for (const [site_class, { oldestDueSeconds }] of classes) gauge.set({ site_class }, oldestDueSeconds)
     },
@@ -82,6 +82,15 @@ const declareWhole = (declare: Declare): void => {
     `How long a site has been left alone after failures, probes included, as far as this spooler has seen it: the ${MOST_SITES} that have been so for the longest`,
     (gauge, { backedOff }) => {
       for (const { site, seconds } of backedOff.slice(0, MOST_SITES)) gauge.set({ site }, seconds)
+    },
+  )
+  declare(
+    'sluice_site_backed_off_messages',
+    ['site', 'site_class'],
+    `Messages that wait for a site that is left alone after failures: the ${MOST_SITES} for which the most wait`,
+    (gauge, { backedOff }) => {
+      const most = backedOff.toSorted((a, b) => b.messages - a.messages).slice(0, MOST_SITES)
+      for (const { site, siteClass, messages } of most) gauge.set({ site, site_class: siteClass }, messages)
     },
   )
   declare(

@@ -39,8 +39,9 @@ const figuresOf = (lanes: Lane[]): Figures & { reads: number } => {
 
 const log = createLogger({ level: 'error', service: 'test', destination: { write: () => {} } })
 const clock = { now: 10_000_000 }
-const gatherOf = (figures: Figures, lanes = 1) =>
+const gatherOf = (figures: Figures, lanes = 1, isMetered = (_destination: string) => Promise.resolve(false)) =>
   createGathering({
+    isMetered,
     ...{ figures, lanes, log, now: () => clock.now, signal: new AbortController().signal },
     siteClassOf: (name) => (name === 'far' ? 'far' : 'other'),
   })
@@ -82,7 +83,7 @@ describe('gathering', () => {
       destinations: [
         destination('a.test', { waiting: 1, firstDue, held: true }),
         destination('b.test', { waiting: 1, firstDue }),
-        destination('c.test', { waiting: 1, firstDue }),
+        destination('c.test', { waiting: 1, delayed: 3, firstDue }),
       ],
       sites: [site('a.test'), site('b.test', { state: 'suspended' }), site('c.test', { state: 'backed-off' })],
     }
@@ -91,7 +92,25 @@ describe('gathering', () => {
       oldestDueSeconds: 0,
       sites: { suspended: 1, 'backed-off': 1, served: 1 },
     })
-    expect(gathered?.backedOff).toEqual([{ site: 'c.test', seconds: 0 }])
+    expect(gathered?.backedOff).toEqual([{ site: 'c.test', siteClass: 'other', seconds: 0, messages: 4 }])
+  })
+
+  it('leaves what a rate holds back out of the oldest due; asks only of what has been late for minutes, the latest first', async () => {
+    const due = (seconds: number) => ({ id: 'A', admittedAt: clock.now - seconds * 1000, retried: false })
+    const names = { 'mailing.test': 4000, 'stuck.test': 2000, 'less.test': 1000, 'young.test': 200 }
+    const destinations = Object.entries(names).map(([name, age]) => destination(name, { waiting: 1, firstDue: due(age) }))
+    const asked: string[] = []
+    const isMetered = (name: string): Promise<boolean> => {
+      asked.push(name)
+      return Promise.resolve(name === 'mailing.test')
+    }
+    const oldest = async (lane: Lane) =>
+      (await gatherOf(figuresOf([lane]), 1, isMetered)())?.classes.get('other')?.oldestDueSeconds
+    expect(await oldest({ destinations, sites: [] })).toBe(2000)
+    expect(asked).toEqual(['mailing.test', 'stuck.test'])
+    asked.length = 0
+    expect(await oldest({ destinations: destinations.slice(3), sites: [] })).toBe(200)
+    expect(asked).toEqual([])
   })
 
   it('counts a site that lies in several lanes once, as it stands worst', async () => {
@@ -121,6 +140,18 @@ describe('gathering', () => {
     expect(performance.now() - startedAt).toBeLessThan(5000)
     expect(text).toContain('# TYPE sluice_tasks gauge')
     expect(text).not.toMatch(/^sluice_tasks\{/m)
+  })
+
+  it('names the sites left alone for which the most mail waits', async () => {
+    const names = Array.from({ length: 30 }, (_, i) => `s${i}.test`)
+    const sites = names.map((name) => site(name, { state: 'backed-off' }))
+    const destinations = names.map((name, i) => destination(name, { site: name, waiting: i, delayed: 100 }))
+    const registry = createMetrics('spooler', { processFigures: false })
+    declareFigures(registry, gatherOf(figuresOf([{ destinations, sites }])))
+    const text = await registry.metrics()
+    expect(text.match(/^sluice_site_backed_off_messages\{/gm)).toHaveLength(20)
+    expect(text).toMatch(/^sluice_site_backed_off_messages\{site="s29.test",site_class="other",service="spooler"\} 129$/m)
+    expect(text).not.toMatch(/^sluice_site_backed_off_messages\{site="s9.test"/m)
   })
 
   it('names twenty sites that are left alone at most', async () => {

@@ -13,6 +13,8 @@ const FRESH_MS = 5000
 const PATIENCE_MS = 500
 /** Destinations read in one exchange: a millisecond and a half of Redis, and some five of ours. */
 const AT_ONCE = 100
+/** s. What has been due for longer is asked whether a rate holds it back; below, nobody is woken for it. */
+const LATE_SECONDS = 300
 /** The part of the time that it may work, which keeps Redis busy for a few hundredths: ten thousand destinations take some five seconds. */
 const SHARE = 0.15
 
@@ -24,7 +26,10 @@ export type ClassFigures = {
   sites: Record<SiteFigures['state'], number>
   permits: number
   permitted: number
-  /** s that the task which is to be taken next has been due, the longest of all; not of what is held or whose site is left alone. */
+  /**
+   * s that the task which is to be taken next has been due, the longest of all; not of what is held, whose site is left alone, or what
+   * a rate has held back for minutes.
+   */
   oldestDueSeconds: number
 }
 
@@ -36,13 +41,15 @@ export type Gathered = {
   destinations: { all: number; held: number }
   lanes: LaneFigures
   /** Sites left alone after failures, and for how many seconds so far; those for the longest come first. */
-  backedOff: { site: string; seconds: number }[]
+  backedOff: { site: string; siteClass: string; seconds: number; messages: number }[]
 }
 
 export type GatheringDependencies = {
   figures: Figures
   lanes: number
   siteClassOf: (site: string) => string
+  /** Whether a rate says when the destination's next message may go. */
+  isMetered: (destination: string) => Promise<boolean>
   now: () => number
   log: Log
   signal: AbortSignal
@@ -77,6 +84,8 @@ const addTasks = ({ tasks }: ClassFigures, { waiting, active, delayed, parked, h
 
 type ClassOf = (site: string) => ClassFigures
 type States = Map<string, SiteFigures['state']>
+/** Messages that wait, by site. */
+type Waiting = Map<string, number>
 
 const graver = (a: SiteFigures['state'], b: SiteFigures['state']): SiteFigures['state'] =>
   SITE_STATES.indexOf(a) < SITE_STATES.indexOf(b) ? a : b
@@ -101,7 +110,7 @@ const createSince = (now: () => number) => {
 }
 
 export const createGathering = (deps: GatheringDependencies) => {
-  const { figures, lanes, siteClassOf, now, log, signal } = deps
+  const { figures, lanes, siteClassOf, isMetered, now, log, signal } = deps
   const due = createSince(now)
   const away = createSince(now)
   /** Classes that were told once are told as 0 afterwards. */
@@ -124,7 +133,18 @@ export const createGathering = (deps: GatheringDependencies) => {
     return Math.max(0, now() - (firstDue.retried ? seenAt : firstDue.admittedAt)) / 1000
   }
 
-  const gatherLane = async (lane: number, sum: Gathered, classOf: ClassOf, states: States): Promise<void> => {
+  /** From the longest wait on, so that few are asked. */
+  const takeOldest = async (destinations: DestinationFigures[], classOf: ClassOf): Promise<void> => {
+    const waits = destinations.map((each) => ({
+      of: classOf(each.site ?? ''),
+      seconds: dueSeconds(each),
+      name: each.destination,
+    }))
+    for (const { of, seconds, name } of waits.toSorted((a, b) => b.seconds - a.seconds))
+      if (seconds > of.oldestDueSeconds && (seconds < LATE_SECONDS || !(await isMetered(name)))) of.oldestDueSeconds = seconds
+  }
+
+  const gatherLane = async (lane: number, sum: Gathered, classOf: ClassOf, states: States, waits: Waiting): Promise<void> => {
     addLane(sum.lanes, await figures.lane(lane))
     const names = await figures.destinations(lane)
     const seen = new Set<string>()
@@ -143,8 +163,11 @@ export const createGathering = (deps: GatheringDependencies) => {
         addTasks(of, each)
         sum.destinations.all++
         if (each.held) sum.destinations.held++
-        else if (!leftAlone.has(each.site ?? '')) of.oldestDueSeconds = Math.max(of.oldestDueSeconds, dueSeconds(each))
+        const site = each.site ?? ''
+        waits.set(site, (waits.get(site) ?? 0) + each.waiting + each.delayed)
       }
+      const moving = destinations.filter(({ held, site }) => !held && !leftAlone.has(site ?? ''))
+      await paced(() => takeOldest(moving, classOf))
     }
   }
 
@@ -160,11 +183,18 @@ export const createGathering = (deps: GatheringDependencies) => {
       return found
     }
     const states: States = new Map()
-    for (let lane = 0; lane < lanes && !signal.aborted; lane++) await gatherLane(lane, sum, classOf, states)
+    const waits: Waiting = new Map()
+    for (let lane = 0; lane < lanes && !signal.aborted; lane++) await gatherLane(lane, sum, classOf, states, waits)
     if (signal.aborted) return
     for (const [site, state] of states) {
       classOf(site).sites[state]++
-      if (state === 'backed-off') sum.backedOff.push({ site, seconds: (now() - away.seen(site)) / 1000 })
+      if (state === 'backed-off')
+        sum.backedOff.push({
+          site,
+          siteClass: siteClassOf(site),
+          seconds: (now() - away.seen(site)) / 1000,
+          messages: waits.get(site) ?? 0,
+        })
     }
     due.turn()
     away.turn()

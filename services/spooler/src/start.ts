@@ -23,6 +23,8 @@ import {
   createScheduling,
   createSessionsWanted,
   createTidying,
+  createWhy,
+  isMetered,
 } from '@sluice/spool'
 import { startTracing } from '@sluice/tracing'
 import { declareFigures } from './figures.ts'
@@ -108,7 +110,10 @@ export const startSpooler = async (written: Config, options: StartOptions = {}):
   })
   declareRedis(registry, () => command.ping())
   const figures = createFigures({ redis: command, now })
-  declareFigures(registry, createGathering({ figures, lanes, siteClassOf: directory.siteClassOf, now, log, signal }))
+  const askWhy = createWhy({ redis: command, lanes, now })
+  const { siteClassOf } = directory
+  const asked = async (destination: string): Promise<boolean> => isMetered(await askWhy(destination))
+  declareFigures(registry, createGathering({ figures, lanes, siteClassOf, isMetered: asked, now, log, signal }))
   const scaling = createScaling(createSessionsWanted({ redis: command, lanes, now: Date.now }), config.delivery.sessions)
   declareScaling(registry, scaling)
   const readiness = () => redis.readiness(signal.aborted)
