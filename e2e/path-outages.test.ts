@@ -35,6 +35,8 @@ const kill = async (child: ChildProcess): Promise<void> => {
   child.kill('SIGKILL')
   await gone
 }
+const datas = ({ connections }: MailPath['far']): number =>
+  connections.flatMap(({ commands }) => commands).filter((command) => command.startsWith('DATA')).length
 const commandsWith = (path: MailPath, text: string): number =>
   path.far.connections.flatMap(({ commands }) => commands).filter((command) => command.includes(text)).length
 const taskOf = async (path: MailPath, id: string) => (await path.trace(id))?.tasks[0]
@@ -174,7 +176,8 @@ describe.concurrent('SIGTERM', () => {
       await path.untilEvent('hand-back', stuck, 1, 45_000)
       expect(performance.now() - startedAt).toBeGreaterThan(29_000)
       expect(path.events('delivery', slow)).toHaveLength(0)
-      expect(await path.redis.hget(`sluice{00}:two:${stuck}`, 'ats')).toBe('0')
+      // Told before it is recorded.
+      await path.until(async () => (await path.redis.hget(`sluice{00}:two:${stuck}`, 'ats')) === '0', 'no attempt to be counted')
       expect((await path.trace(stuck))?.tasks).toMatchObject([{ state: 'waiting', task: { attempts: [] } }])
       // The time that was waited for it is nobody's failure: another agent dials at once.
       const another = await path.addAgent()
@@ -232,6 +235,35 @@ describe.concurrent('SIGTERM while Redis is away', () => {
       expectOnce(path, [slow])
     })
   }, 60_000)
+})
+
+describe.concurrent('SIGTERM while Redis is away for longer than a lock lasts', () => {
+  it('R-shutdown: what far ends took meanwhile, or take then, is recorded within the grace time: nothing goes twice', async () => {
+    await withPath({ config: 'shutdownGrace: 10m', farEnd: { slowMs: 3000 }, agents: 0 }, async (path) => {
+      path.two.set({ slowMs: 22_000 })
+      const agent = await path.addAgent()
+      const [taken, late] = [await path.send({ to: ['slow@far.test'] }), await path.send({ to: ['slow@two.test'] })]
+      await path.until(() => [path.far, path.two].every((end) => datas(end) === 1), 'both to be under way')
+      // The far ends have the content a moment after their reply to DATA.
+      await sleep(500)
+      await path.server.kill()
+      await path.untilEvent('delivery', taken)
+      let isGone = false
+      const closing = agent.close().then(() => {
+        isGone = true
+      })
+      await path.untilEvent('delivery', late, 1, 40_000)
+      await sleep(3000)
+      expect(isGone).toBe(false)
+      await path.server.start()
+      await closing
+      await path.addAgent()
+      await path.untilEmpty(30_000)
+      expectOnce(path, [taken])
+      expect(path.got(path.two, late)).toHaveLength(1)
+      expect(path.events('recovery')).toEqual([])
+    })
+  }, 120_000)
 })
 
 describe.concurrent('an agent with more sessions than places', () => {

@@ -46,7 +46,7 @@ http: { ports: { ingress: ${http}, spooler: 0, delivery-agent: 0, mailbox: 0 } }
 
   it.each([
     ['nothing in hand', null, 30_000],
-    ['a conversation in hand, once its lock has lapsed', 'never-answer@far.test', 60_000],
+    ['a conversation before its content in hand, once its lock has lapsed', 'never-answer-rcpt@far.test', 60_000],
   ])('is gone for good: an agent with %s ends, whatever its grace time', async (_what, to, withinMs) => {
     const redis = await startRedis()
     const sluice = await startSluice({ config: `${allTo(far)}\nredis: { url: "${redis.url}" }\nshutdownGrace: 5m\n` })

@@ -71,5 +71,12 @@ process.on('message', ({ whole }: AgentQuestion) => {
   if (whole) settled = []
 })
 process.on('disconnect', () => process.exit())
-await startSessionWorkers({ redis: redis.blocking, lanes: Number(lanes), concurrency: Number(sessions), runSession, log })
+await startSessionWorkers({
+  redis: redis.blocking,
+  lanes: Number(lanes),
+  concurrency: Number(sessions),
+  runSession,
+  isAtStake: () => false,
+  log,
+})
 process.send?.({ ready: true })

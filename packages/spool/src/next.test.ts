@@ -115,6 +115,18 @@ describe('a session', () => {
     expect(await taskIn(next)).toMatchObject({ id: 'A', attempts: 1 })
   })
 
+  it('gives what is in hand back before it closes: a reply that was lost, and a run that died, leave nothing behind', async () => {
+    await spool.grant()
+    await spool.accept(acceptOf('A'))
+    const session = await open()
+    await taskIn(session)
+    const turn = await spool.sessions.turn(session, 'close', [], none)
+    expect(turn).toMatchObject({ kind: 'recovered', tasks: [{ id: 'A', takenBy: 1 }] })
+    const closed = await spool.sessions.turn(session, 'close', [{ kind: 'return', id: 'A' }], none)
+    expect(closed).toEqual({ kind: 'closed', why: 'closed' })
+    expect(await taskIn(await open())).toMatchObject({ id: 'A', attempts: 1 })
+  })
+
   it('parks a task: counted, shown, kept', async () => {
     await spool.grant()
     await spool.accept(acceptOf('A'))

@@ -79,4 +79,17 @@ describe('lingering', () => {
     expect(lingering.mayLinger(key('1'), 2)).toBe(null)
     end()
   })
+
+  it('is over for a session whose turn was under way when the agent was told to stop, also when mail has come for it', async () => {
+    const { lingering, end } = await start(8)
+    expect(lingering.mayLinger(key('1'), 2)).toBe('a1')
+    await redis.publish(nudgeChannel(0, 'a1'), '2')
+    const heard = lingering.wait(key('3'), 60_000)
+    await redis.publish(nudgeChannel(0, 'a1'), '3')
+    await heard
+    lingering.close()
+    expect(await lingering.wait(key('1'), 60_000)).toBe('close a1')
+    expect(await lingering.wait(key('2'), 60_000)).toBe('close a1')
+    end()
+  })
 })

@@ -50,6 +50,7 @@ export const createLingering = ({ subscriber, agent, lanes, places, log }: Linge
   const all = Array.from({ length: lanes }, (): Lane => ({ running: 0, waiting: new Map(), early: new Set() }))
   const servedAt = new Map<string, number>()
   let listens = false
+  let closed = false
 
   const dismissOldest = ({ waiting }: Lane): void => waiting.values().next().value?.(false)
   const nudge = (lane: Lane, id: string): void => {
@@ -88,11 +89,12 @@ export const createLingering = ({ subscriber, agent, lanes, places, log }: Linge
       forgetOldest(servedAt, MOST_DESTINATIONS)
     },
     mayLinger: ({ lane, destination }, attempted) => {
-      if (!listens || subscriber.status !== 'ready' || all[lane]!.running >= places) return null
+      if (closed || !listens || subscriber.status !== 'ready' || all[lane]!.running >= places) return null
       const last = servedAt.get(destination) ?? Number.NEGATIVE_INFINITY
       return attempted > 1 || performance.now() - last < PACE_MS ? agent : null
     },
     wait: ({ lane, id }, ms) => {
+      if (closed) return Promise.resolve<TurnMode>(`close ${agent}`)
       const { waiting, early } = all[lane]!
       if (early.delete(id)) return Promise.resolve<TurnMode>(`resume ${agent}`)
       return new Promise<TurnMode>((resolve) => {
@@ -107,7 +109,7 @@ export const createLingering = ({ subscriber, agent, lanes, places, log }: Linge
       })
     },
     close: () => {
-      listens = false
+      closed = true
       for (const lane of all) for (const go of [...lane.waiting.values()]) go(false)
     },
   }

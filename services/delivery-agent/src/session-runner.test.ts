@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from '@sluice/contracts'
 import { createMetrics } from '@sluice/runtime'
-import type { HandedTask, SessionClient, Turn } from '@sluice/spool'
+import type { HandedTask, SessionClient, SessionKey, Turn } from '@sluice/spool'
 import { describe, expect, it } from 'vitest'
 import { createAgentMetrics } from './session-metrics.ts'
 import { createSessionRunner } from './session-runner.ts'
@@ -20,16 +20,31 @@ const task = { id: 'A', content: { store: 'redis', lane: 0, chunks: 1 } } as Tas
 const done: Handled = { settlements: [{ kind: 'finish', id: 'A', history: '' }], site: { kind: 'ok' }, task }
 const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
+type Answer = Turn | Error | (() => Turn | Error)
+const GIVEN = {
+  markAfterMs: 0,
+  replyAfterMs: 0,
+  expire: false,
+  errand: false,
+  stopping: () => false,
+  agent: null as string | null,
+}
+
 /** Runs a session against scripted answers of the spool; `Error` is a reply that was lost. */
-const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0, replyAfterMs = 0, expire = false } = {}) => {
+const runAgainst = async (answers: Answer[], run = 1, options: Partial<typeof GIVEN> = {}) => {
+  const { markAfterMs, replyAfterMs, expire, errand, stopping, agent } = { ...GIVEN, ...options }
+  const atStake = new Set<SessionKey>()
   const marked: string[] = []
   const asked: { mode: string; settlements: string[]; site: string }[] = []
+  const stakes: number[] = []
   const calls: string[] = []
   const released: string[] = []
   const client: SessionClient = {
     turn: (_session, mode, settlements, site) => {
       asked.push({ mode, settlements: settlements.map(({ kind }) => kind), site: site.kind })
-      const answer = answers.shift() ?? { kind: 'closed', why: 'empty' }
+      stakes.push(atStake.size)
+      const scripted = answers.shift() ?? { kind: 'closed', why: 'empty' }
+      const answer = typeof scripted === 'function' ? scripted() : scripted
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
     },
     mark: (_session, id) => Promise.resolve(marked.push(id)),
@@ -52,19 +67,26 @@ const runAgainst = async (answers: (Turn | Error)[], run = 1, { markAfterMs = 0,
     openConversation: () => ({ deliver: () => Promise.reject(new Error('unused')), release: () => {} }),
     tasks: { attempt: handle('attempt'), recover: handle('recover'), expire: handle('expire') },
     execute: handle('execute'),
-    lingering: { begin: () => {}, end: () => {}, mayLinger: () => null, wait: () => Promise.resolve('start'), close: () => {} },
+    lingering: {
+      begin: () => {},
+      end: () => {},
+      mayLinger: () => agent,
+      wait: () => Promise.resolve('close a'),
+      close: () => {},
+    },
     releaseContent: (_destination, { id }) => {
       released.push(id)
       return Promise.resolve()
     },
     log,
     metrics: createAgentMetrics(createMetrics('test', { processFigures: false })),
-    stopping: () => false,
+    stopping,
     signal: new AbortController().signal,
     leave: new AbortController().signal,
+    atStake,
   })
-  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire, errand: false })
-  return { asked, calls, released, marked }
+  await runSession({ key: { lane: 0, destination: 'far', id: '1', token: 't', run }, expire, errand })
+  return { asked, calls, released, marked, stakes, left: atStake.size }
 }
 
 describe('a session', () => {
@@ -124,4 +146,67 @@ describe('a session', () => {
     const { released } = await runAgainst([{ kind: 'task', task: handed(1) }])
     expect(released).toEqual(['A'])
   })
+
+  it('is at stake from the dot until its outcome is recorded, through replies that were lost', async () => {
+    const lost = new Error('Connection is closed.')
+    const { stakes, left } = await runAgainst([{ kind: 'task', task: handed(1) }, lost, lost, { kind: 'wait', ms: 0 }])
+    expect(stakes).toEqual([0, 1, 1, 1, 0])
+    expect(left).toBe(0)
+    const { stakes: fenced, left: after } = await runAgainst([{ kind: 'task', task: handed(1) }, { kind: 'fenced' }])
+    expect({ fenced, after }).toEqual({ fenced: [0, 1], after: 0 })
+  })
+})
+
+describe('a session of an agent that stops', () => {
+  const lost = new Error('Connection is closed.')
+  const given: Turn = { kind: 'task', task: handed(1) }
+  const stop = () => {
+    const told = { yes: false }
+    const during = (answer: Turn | Error) => (): Turn | Error => {
+      told.yes = true
+      return answer
+    }
+    return { stopping: () => told.yes, during }
+  }
+  const modesOf = (asked: { mode: string }[]): string[] => asked.map(({ mode }) => mode)
+
+  it('takes nothing when it begins only then, and ends what a dead run had in hand', async () => {
+    const closed = await runAgainst([], 1, { stopping: () => true })
+    expect({ calls: closed.calls, modes: modesOf(closed.asked) }).toEqual({ calls: [], modes: ['close'] })
+    const found = await runAgainst([{ kind: 'recovered', tasks: [handed(1)] }], 2, { stopping: () => true })
+    expect({ calls: found.calls, modes: modesOf(found.asked) }).toEqual({ calls: ['recover 1'], modes: ['close', 'close'] })
+    const errand = await runAgainst([], 1, { stopping: () => true, errand: true })
+    expect(modesOf(errand.asked)).toEqual(['errand-close'])
+  })
+
+  it('hands back what a turn that was under way brings, and what a lost reply handed out: that is no attempt', async () => {
+    const late = stop()
+    const { asked, calls } = await runAgainst([late.during(given)], 1, late)
+    expect(calls).toEqual([])
+    expect(asked.map(({ mode, settlements }) => [mode, ...settlements])).toEqual([['start'], ['close', 'return']])
+    const unheard = stop()
+    const again = await runAgainst([unheard.during(lost), { kind: 'recovered', tasks: [handed(1)] }], 1, unheard)
+    expect(again.calls).toEqual([])
+    expect(again.asked.map(({ mode, settlements }) => [mode, ...settlements])).toEqual([
+      ['start'],
+      ['close'],
+      ['close', 'return'],
+    ])
+  })
+
+  it('closes, whatever the turn was that Redis did not answer', async () => {
+    const { stopping, during } = stop()
+    const { asked } = await runAgainst([given, during(lost)], 1, { stopping })
+    expect(asked.map(({ mode, settlements }) => [mode, ...settlements])).toEqual([
+      ['start'],
+      ['run', 'finish'],
+      ['close', 'finish'],
+    ])
+  })
+})
+
+it('a session whose place is wanted closes, also when Redis did not answer at first', async () => {
+  const lost = new Error('Connection is closed.')
+  const { asked } = await runAgainst([{ kind: 'task', task: handed(1) }, { kind: 'linger', ms: 1 }, lost], 1, { agent: 'a' })
+  expect(asked.map(({ mode }) => mode)).toEqual(['start', 'linger a', 'close a', 'close a'])
 })

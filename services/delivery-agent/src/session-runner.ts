@@ -38,12 +38,14 @@ export type RunnerDependencies = {
   metrics: AgentMetrics
   /** How long the final reply may take before it is written down that the content has ended; 0: written before it ends. */
   markAfterMs: number
-  /** SIGTERM: settle what is in hand, then close. */
+  /** SIGTERM: settle what is in hand, begin nothing, close. */
   stopping: () => boolean
   /** The grace time is over: abort. */
   signal: AbortSignal
   /** The time for those who have not come to their content is over; aborted with `signal` at the latest. */
   leave: AbortSignal
+  /** Kept here: sessions with a message that a far end may have, from its dot until the turn that settles it. */
+  atStake: Set<SessionKey>
 }
 
 /** So many runs died while they did as the postmaster said: the task may be the cause. */
@@ -62,15 +64,17 @@ const unused: Conversation = {
 export const createSessionRunner = (deps: RunnerDependencies) => {
   const { client, tasks, log, metrics } = deps
 
+  const closing = (run: SessionRun): TurnMode => (run.errand ? 'errand-close' : 'close')
   /** Until Redis answers: an outcome is not given up. A repeated turn settles nothing twice, and finds a task whose reply was lost. */
-  const again = (mode: TurnMode): TurnMode => {
+  const again = (run: SessionRun, mode: TurnMode): TurnMode => {
+    if (deps.stopping()) return closing(run)
     if (mode === 'errand') return 'errand-start'
-    return mode === 'run' || mode.includes(' ') ? 'start' : mode
+    return mode === 'run' || mode.startsWith('linger ') || mode.startsWith('resume ') ? 'start' : mode
   }
   const turn = async (run: SessionRun, mode: TurnMode, settlements: Settlement[], site: SiteReport): Promise<Turn> => {
     for (let pauseMs = FIRST_PAUSE_MS, tries = 0; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2), tries++) {
       try {
-        return await client.turn(run.key, tries > 0 ? again(mode) : mode, settlements, tries > 0 ? NO_REPORT : site)
+        return await client.turn(run.key, tries > 0 ? again(run, mode) : mode, settlements, tries > 0 ? NO_REPORT : site)
       } catch (error) {
         if (tries === 0) log.warn('redis did not answer; the outcome is kept and tried again', { session: run.key.id, error })
         if (deps.signal.aborted) throw error
@@ -86,6 +90,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
       client.mark(run.key, id).catch((error: unknown) => log.debug('mark not written', { id, error }))
     }
     const aboutToEnd = (id: string): (() => void) => {
+      deps.atStake.add(run.key)
       if (deps.markAfterMs === 0) {
         mark(id)
         return () => {}
@@ -118,11 +123,19 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return tasks.expire(task, context, why)
   }
 
+  /** Handed out by a turn that was under way when the agent was told to stop, or whose reply was lost: another one begins it. */
+  const handBack = (run: SessionRun, { id }: HandedTask): Handled => {
+    metrics.event('hand-back')
+    log.event('hand-back', { id, destination: run.key.destination })
+    return { settlements: [{ kind: 'return', id }], site: NO_REPORT, task: null }
+  }
+
   const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
     if (task.verb !== null) return deps.execute(task, context)
     // A mark that was taken back meanwhile.
     if (run.errand) return { settlements: [{ kind: 'return', id: task.id }], site: NO_REPORT, task: null }
-    return expires(run) ? expireOne(run, task, context) : tasks.attempt(task, context)
+    if (expires(run)) return expireOne(run, task, context)
+    return deps.stopping() ? handBack(run, task) : tasks.attempt(task, context)
   }
 
   /** In hand already: another run of this session died with it, or the reply that handed it to this run was lost. */
@@ -143,9 +156,12 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return handled
   }
 
-  const firstMode = (run: SessionRun): TurnMode => (run.errand ? 'errand-start' : expires(run) ? 'expire' : 'start')
+  const firstMode = (run: SessionRun): TurnMode => {
+    if (deps.stopping()) return closing(run)
+    return run.errand ? 'errand-start' : expires(run) ? 'expire' : 'start'
+  }
   const nextMode = (run: SessionRun, attempted: number): TurnMode => {
-    if (deps.stopping()) return run.errand ? 'errand-close' : 'close'
+    if (deps.stopping()) return closing(run)
     if (run.errand || expires(run)) return run.errand ? 'errand' : 'expire'
     const agent = deps.lingering.mayLinger(run.key, attempted)
     return agent === null ? 'run' : `linger ${agent}`
@@ -179,6 +195,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
         handled.flatMap((each) => each.settlements),
         site,
       )
+      deps.atStake.delete(run.key)
       // Fenced: another run may have the task; its content stays until that one, or the sweep, is done with it.
       if (step.kind !== 'fenced') settled(run, handled)
       handled = []
@@ -220,6 +237,7 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     try {
       await drain(run, context)
     } finally {
+      deps.atStake.delete(run.key)
       metrics.sessionClosed()
       deps.lingering.end(run.key)
       context.conversation.release()

@@ -37,11 +37,16 @@ export type SessionWorkerOptions = {
   lanes: number
   concurrency: number
   runSession: RunSession
+  /** A far end may have a message whose outcome is not recorded yet. */
+  isAtStake: () => boolean
   log: Log
 }
 
 export type SessionWorkers = {
-  /** Takes no more; resolves when what runs has ended. BullMQ waits for Redis before it lets go; with no session running we do not. */
+  /**
+   * Takes no more; resolves when what runs has ended. BullMQ waits for Redis before it lets go; with no session running, or none that
+   * has an outcome to record, we do not.
+   */
   close: () => Promise<void>
 }
 
@@ -59,24 +64,37 @@ const createInHand = () => {
       for (const resolve of waiting) resolve()
       waiting = []
     },
+    any: (): boolean => count > 0,
     none: (): Promise<void> => (count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   }
 }
 
 /**
- * Resolves when Redis has been away for longer than a lock lasts. What is in hand then is another run's to take up once Redis is back:
- * the fence would let nothing be settled from here.
+ * Resolves when no session has run for a moment: one that was being taken as the agent was told to stop may begin after the last of the
+ * others has ended.
  */
-const untilLocksLapsed = async (redis: Redis | Cluster): Promise<void> => {
+const untilIdle = async (inHand: ReturnType<typeof createInHand>): Promise<void> => {
+  do {
+    await inHand.none()
+    await sleep(LET_GO_MS, undefined, { ref: false })
+  } while (inHand.any())
+}
+
+/**
+ * Resolves when Redis has been away for longer than a lock lasts, and nothing is at stake: what is in hand then is untried as far as any
+ * far end knows, and another run takes it up once Redis is back. An outcome is not given up so: a lapsed lock lets it be settled as long
+ * as no other run has begun, and else what was delivered would be delivered again.
+ */
+const untilGivenUp = async (redis: Redis | Cluster, isAtStake: () => boolean): Promise<void> => {
   let readyAt = Date.now()
-  while (Date.now() - readyAt < LOCK_MS + LET_GO_MS) {
+  while (isAtStake() || Date.now() - readyAt < LOCK_MS + LET_GO_MS) {
     if (redis.status === 'ready') readyAt = Date.now()
     await sleep(LOOK_EVERY_MS, undefined, { ref: false })
   }
 }
 
 export const startSessionWorkers = async (options: SessionWorkerOptions): Promise<SessionWorkers> => {
-  const { redis, lanes, concurrency, runSession, log } = options
+  const { redis, lanes, concurrency, runSession, isAtStake, log } = options
   const inHand = createInHand()
   const process = (lane: number) => async (job: Job, token?: string) => {
     inHand.begin()
@@ -111,8 +129,7 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
   return {
     close: async () => {
       const closed = Promise.all(workers.map((worker) => worker.close()))
-      const letGo = inHand.none().then(() => sleep(LET_GO_MS, undefined, { ref: false }))
-      await Promise.race([closed, letGo, untilLocksLapsed(redis)])
+      await Promise.race([closed, untilIdle(inHand), untilGivenUp(redis, isAtStake)])
     },
   }
 }

@@ -17,7 +17,7 @@ import {
   type Log,
   startHealthServer,
 } from '@sluice/runtime'
-import { createAdmission, createContentRelease, createReroute, createSessionClient } from '@sluice/spool'
+import { createAdmission, createContentRelease, createReroute, createSessionClient, type SessionKey } from '@sluice/spool'
 import { startTracing } from '@sluice/tracing'
 import { createApplyReplyRules } from './apply-reply-rules.ts'
 import { createConversations } from './conversations.ts'
@@ -89,6 +89,7 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
   const stopping = { yes: false }
   const abort = new AbortController()
   const leave = new AbortController()
+  const atStake = new Set<SessionKey>()
   const { signal } = abort
   const tellSender = createTellSender({ config, directory, accept, log, count: metrics.event, now, signal })
   const conclude = createConclude({ config, tellSender, log, metrics, now, random: Math.random })
@@ -135,11 +136,19 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
     stopping: () => stopping.yes,
     signal,
     leave: leave.signal,
+    atStake,
   })
   declareRedis(registry, () => command.ping())
   const readiness = () => redis.readiness(stopping.yes)
   const health = await startHealthServer({ host: config.http.host, port: config.http.ports[SERVICE], registry, readiness })
-  const workers = await startSessionWorkers({ redis: blocking, lanes, concurrency: config.delivery.sessions, runSession, log })
+  const workers = await startSessionWorkers({
+    redis: blocking,
+    lanes,
+    concurrency: config.delivery.sessions,
+    runSession,
+    isAtStake: () => atStake.size > 0,
+    log,
+  })
   return {
     log,
     listening: [{ name: 'http', address: health.address.host, port: health.address.port }],
@@ -154,6 +163,9 @@ export const startDeliveryAgent = async (written: Config, options: StartOptions 
       await Promise.race([workers.close(), sleep(Math.max(0, config.shutdownGraceMs - LAST_MS), undefined, { ref: false })])
       clearTimeout(leaving)
       clearTimeout(aborting)
+      // What was given up must not come to its dot while the rest is closed.
+      abort.abort()
+      leave.abort()
       await conversations.closeIdle()
       await health.close()
       await tracing.close()

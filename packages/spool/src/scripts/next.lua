@@ -8,7 +8,8 @@
            6 mode: start (first turn of a run: takes its permit again if it has none, and finds what a dead run left in hand),
              run, "linger AGENT" (as run; but with nothing to take the session stays for a moment, without its permit),
              "resume AGENT" or "close AGENT" (the turn after that: takes a permit again, or closes),
-             expire (hands out only what has outlived its schedule), close (settle, then close);
+             expire (hands out only what has outlived its schedule), close (settle, then close; but what is in hand all the same
+             comes back first, as at start: of a dead run, or of a reply that was lost);
              errand-start, errand, errand-close: the same for a session that dials nobody, and hands out only what the postmaster
              marked
            7 ms that a session may wait with its connection open
@@ -144,8 +145,8 @@ local function handed(id, data, attempts, takenBy, verb, fresh)
     tonumber(takenBy), verb or false
 end
 
--- What a run of this session that died had in hand.
-if mode == 'start' or mode == 'errand-start' then
+-- What a run of this session that died had in hand. Nothing of it is left behind by a session that closes.
+if mode == 'start' or mode == 'errand-start' or mode == 'close' or mode == 'errand-close' then
   local found = {2}
   for _, id in ipairs(rcall('LRANGE', p .. 'active', 0, -1)) do
     local job = rcall('HMGET', p .. id, 'pb', 'data', 'ats', 'verb')
