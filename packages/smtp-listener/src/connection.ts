@@ -136,6 +136,7 @@ export class ListenerConnection extends SMTPConnection {
     const verb = (space === -1 ? line : line.slice(0, space)).toUpperCase()
     if (verb === 'AUTH') return this.auth(line)
     if (verb === 'STARTTLS') return this.startTls(line)
+    if (verb === 'PROXY') return void this.foreignHeader()
     return this.ask(verb, line)
   }
 

@@ -93,3 +93,7 @@ export const readProxyHeader = (data: Buffer): ProxyHeader => {
 /** Whether the first bytes of a connection are such a header, whole or cut short behind its first mark. */
 export const isProxyHeader = (data: Buffer): boolean =>
   (data.length >= V1_START.length && begins(data, V1_START)) || (data.length >= SIGNATURE.length && begins(data, SIGNATURE))
+
+/** Whether too little has come to say. */
+export const mayBecomeProxyHeader = (data: Buffer): boolean =>
+  (data.length < V1_START.length && begins(data, V1_START)) || (data.length < SIGNATURE.length && begins(data, SIGNATURE))

@@ -7,7 +7,7 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { type CommandLine, createCommandLines } from './command-lines.ts'
 import { type ContentParser, createContentParser } from './content-parser.ts'
 import type { Reception, Service } from './dialogue.ts'
-import { isProxyHeader } from './proxy-header.ts'
+import { isProxyHeader, mayBecomeProxyHeader } from './proxy-header.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** Commands handled before others get their turn. */
@@ -42,7 +42,8 @@ export class ListenerStream extends SMTPStream {
   readonly mostContentBytes: number
   parser: ContentParser
   contentBytes = 0
-  isFirst = true
+  /** What came first, as long as it may be a PROXY header's beginning; null once that is decided. */
+  head: Buffer | null = NOTHING
 
   constructor(listener: Listener, service: Service) {
     super()
@@ -55,11 +56,16 @@ export class ListenerStream extends SMTPStream {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: (error?: Error | null) => void): void {
-    if (this.isFirst) {
-      this.isFirst = false
-      if (isProxyHeader(chunk)) this.listener.foreignHeader()
-    }
+    if (this.head !== null) this.look(this.head, chunk)
     this.consume(chunk).then(() => this.listener.pause(next), next)
+  }
+
+  /** In pieces or whole. Nothing is held back: a command has come whole only behind the bytes by which it is decided. */
+  look(before: Buffer, chunk: Buffer): void {
+    const head = before.length === 0 ? chunk : Buffer.concat([before, chunk])
+    if (isProxyHeader(head)) this.listener.foreignHeader()
+    // A copy: the chunk it came in may be large.
+    this.head = mayBecomeProxyHeader(head) ? Buffer.from(head) : null
   }
 
   async consume(chunk: Buffer): Promise<void> {

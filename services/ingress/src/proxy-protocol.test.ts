@@ -199,7 +199,44 @@ describe('a header from anybody else', () => {
     expect(await client.reply()).toMatch(/^220 /)
     expect(await client.ask('EHLO client.test')).toMatch(/^250/)
     expect(connection()).toEqual({ event: 'connection', listener: 'smtp', client: '127.0.0.1' })
-    expect(await client.ask(V1.trimEnd())).toMatch(/^500 5\.5\.2 /)
     client.end()
+  })
+
+  const REFUSED = '421 4.3.5 no PROXY header is taken from your address'
+
+  it.each([3, 1])('version 1 in pieces, of which the first %i bytes come before the greeting: is refused', async (bytes) => {
+    const { port } = await start({ ...STRANGER, trusted: true })
+    const client = openClient(port)
+    client.write(V1.slice(0, bytes))
+    expect(await client.reply()).toMatch(/^220 /)
+    client.write(`${V1.slice(bytes)}EHLO client.test\r\n`)
+    expect(await client.reply()).toBe(REFUSED)
+    await client.closed
+    expect(rejections()).toMatchObject([{ client: '127.0.0.1', reason: 'proxy' }])
+  })
+
+  // Its line ends are commands, as they may be a client's.
+  it.each([
+    [4, 2],
+    [11, 3],
+  ])('version 2 in pieces, of which the first has %i bytes: is refused once its signature is whole', async (bytes, lines) => {
+    const { port } = await start({ ...STRANGER, trusted: true })
+    const client = openClient(port)
+    expect(await client.reply()).toMatch(/^220 /)
+    client.write(V2.subarray(0, bytes))
+    for (let i = 0; i < lines; i++) expect(await client.reply()).toMatch(/^500 /)
+    client.write(Buffer.concat([V2.subarray(bytes), Buffer.from('EHLO client.test\r\n')]))
+    expect(await client.reply()).toBe(REFUSED)
+    await client.closed
+    expect(rejections().at(-1)).toMatchObject({ client: '127.0.0.1', reason: 'proxy' })
+  })
+
+  it('as a command later on: is refused, and the connection ends', async () => {
+    const { port } = await start({ ...STRANGER, trusted: true })
+    const client = openClient(port)
+    expect(await client.reply()).toMatch(/^220 /)
+    expect(await client.ask('EHLO client.test')).toMatch(/^250/)
+    expect(await client.ask(V1.trimEnd())).toBe(REFUSED)
+    await client.closed
   })
 })
