@@ -44,6 +44,7 @@ export const SPOOL_NAMES: ReadonlySet<string> = new Set([
   'lingering',
   'needs',
   'once',
+  'owner',
   'parked',
   'permits',
   'sessions',
