@@ -23,11 +23,11 @@ const sha = (bytes: Buffer | string): string => createHash('sha256').update(byte
 
 type Scene = { sluice: Sluice; s3: TestS3; far: FarEnd }
 
-const withScene = async (kind: S3Kind, use: (scene: Scene) => Promise<void>): Promise<void> => {
+const withScene = async (kind: S3Kind, use: (scene: Scene) => Promise<void>, uploads = 32): Promise<void> => {
   const [s3, far] = [await startS3(kind), await startFarEnd()]
   const where = `endpoint: "${s3.endpoint}", bucket: ${s3.bucket}, accessKeyFile: ${s3.accessKeyFile}, secretKeyFile: ${s3.secretKeyFile}`
-  const content = `content: { store: s3, s3: { ${where}, prefix: gateway-1/, connectTimeout: 2s, timeout: 20s } }`
-  const sluice = await startSluice({ config: `${content}\n${allTo(far)}` })
+  const content = `content: { store: s3, s3: { ${where}, prefix: gateway-1/, uploads: ${uploads}, connectTimeout: 2s, timeout: 20s } }`
+  const sluice = await startSluice({ config: `trustedNetworks: [127.0.0.0/8]\n${content}\n${allTo(far)}` })
   try {
     await use({ sluice, s3, far })
   } finally {
@@ -43,8 +43,8 @@ const contents = async (s3: TestS3): Promise<string[]> => (await s3.objects()).f
 type Smtp = ReturnType<typeof openSmtp>
 
 /** Up to DATA; the content is the caller's to send. */
-const begin = async ({ sluice }: Scene, to: string): Promise<Smtp> => {
-  const smtp = openSmtp(sluice.smtpPort)
+const begin = async ({ sluice }: Scene, to: string, from = '127.0.0.1'): Promise<Smtp> => {
+  const smtp = openSmtp(sluice.smtpPort, '127.0.0.1', from)
   expect(await smtp.reply()).toMatch(/^220 /)
   for (const [line, reply] of [
     ['EHLO client.test', /^250/],
@@ -59,8 +59,8 @@ const begin = async ({ sluice }: Scene, to: string): Promise<Smtp> => {
 }
 
 /** @returns the reply to the final dot */
-const send = async (scene: Scene, to: string, body: string): Promise<string> => {
-  const smtp = await begin(scene, to)
+const send = async (scene: Scene, to: string, body: string, from?: string): Promise<string> => {
+  const smtp = await begin(scene, to, from)
   try {
     smtp.write(`Subject: mail\r\n\r\n${body}.\r\n`)
     return await smtp.reply()
@@ -133,6 +133,25 @@ describe.concurrent('content in a bucket', () => {
       await far.received(1, 60_000)
       expect(far.messages.map(({ content }) => sha(bodyOf(content)))).toEqual([sha(body)])
     })
+  })
+
+  it('a client that is slow with many large messages holds up nobody else', async () => {
+    await withScene(
+      'moto',
+      async (scene) => {
+        const slow: Smtp[] = []
+        for (let i = 0; i < 6; i++) slow.push(await begin(scene, `slow-${i}@far.test`))
+        for (const smtp of slow) smtp.write(`Subject: mail\r\n\r\n${linesOf(6 * MIB)}`)
+        try {
+          await eventually('as many places to be taken as one client gets', async () => (await scene.s3.uploads()).length === 2)
+          expect(await send(scene, 'large@far.test', linesOf(MIB), '127.0.0.2')).toMatch(QUEUED)
+          expect(await scene.s3.uploads()).toHaveLength(2)
+        } finally {
+          for (const smtp of slow) smtp.close()
+        }
+      },
+      4,
+    )
   })
 
   it('R-451: while the store is away large mail is put off, small mail flows, and what waits is deferred, not bounced', async () => {

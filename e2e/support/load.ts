@@ -42,8 +42,8 @@ export type Load = {
 const PAUSE_MS = 50
 
 /** Whole replies of a server, one at a time. */
-export const openSmtp = (port: number, host = '127.0.0.1') => {
-  const socket: Socket = connect(port, host)
+export const openSmtp = (port: number, host = '127.0.0.1', localAddress?: string) => {
+  const socket: Socket = connect({ port, host, ...(localAddress === undefined ? {} : { localAddress }) })
   socket.setNoDelay(true)
   const replies: string[] = []
   let lines = ''

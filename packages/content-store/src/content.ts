@@ -19,8 +19,11 @@ export type ContentWriter = {
 }
 
 export type ContentStore = {
-  /** @param lane the lane whose Redis keys hold pieces and the index that the sweep reads */
-  stage: (id: string, lane: number) => ContentWriter
+  /**
+   * @param lane the lane whose Redis keys hold pieces and the index that the sweep reads
+   * @param client from whom it comes; where contents wait for a place (`s3.uploads`), nobody takes more than is left for others
+   */
+  stage: (id: string, lane: number, client?: string) => ContentWriter
   /**
    * Streams a stored content. Throws when bytes are missing: a short read is an error, never an end (R-short).
    * `inline` content is read by the spool with its task, not here.

@@ -13,7 +13,8 @@ export type Sink = {
 export type IsNeeded = (id: string, ref: ContentRef) => Promise<boolean>
 
 export type Place<Ref extends ContentRef> = {
-  open: (id: string, lane: number) => Promise<Sink>
+  /** @param client who is to wait for a place when there are few */
+  open: (id: string, lane: number, client?: string) => Promise<Sink>
   /** Pieces in order. Throws when one is missing; the sum of their sizes is checked by the caller. */
   pieces: (id: string, ref: Ref) => AsyncIterable<Buffer>
   remove: (id: string, ref: Ref) => Promise<void>

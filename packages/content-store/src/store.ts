@@ -91,9 +91,9 @@ export const createContentStore = (options: ContentStoreOptions): ContentStore =
   const s3 = lazyS3Place(s3Options)
   const told = options.told ?? (() => {})
   const place = async (): Promise<Place<never>> => (store === 's3' ? s3() : store === 'redis' ? redis : file)
-  const open = (id: string, lane: number): Promise<Sink> =>
+  const open = (id: string, lane: number, client: string): Promise<Sink> =>
     opened(
-      place().then((one) => one.open(id, lane)),
+      place().then((one) => one.open(id, lane, client)),
       (bytes) => told(store, 'written', bytes),
     )
   const chunkBytes = store === 's3' ? (s3Options?.partBytes ?? usualBytes) : usualBytes
@@ -102,7 +102,8 @@ export const createContentStore = (options: ContentStoreOptions): ContentStore =
     else yield* ref.store === 'redis' ? redis.pieces(id, ref) : file.pieces(id, ref)
   }
   return {
-    stage: (id, lane) => createWriter({ id, thresholdBytes: options.thresholdBytes, chunkBytes, open: () => open(id, lane) }),
+    stage: (id, lane, client = '') =>
+      createWriter({ id, thresholdBytes: options.thresholdBytes, chunkBytes, open: () => open(id, lane, client) }),
     read: (id, ref, sizeBytes) => {
       if (ref.store === 'inline') throw new Error(`content ${id} lies with its task`)
       return counted(id, pieces(id, ref), sizeBytes, () => told(ref.store, 'read', sizeBytes))

@@ -70,7 +70,7 @@ export const s3Schema = z
       .max(10_000)
       .default(32)
       .describe(
-        'Large messages that one ingress takes in at once; others wait, up to a minute, then 451. Times `partSize`: memory.',
+        'Large messages that one ingress takes in at once, half of them from one client; others wait, up to a minute, then 451. Times `partSize`: memory.',
       ),
     connectTimeout: timerDuration().prefault('5s').describe('To reach the store, TLS included.'),
     timeout: timerDuration().prefault('30s').describe('Silence of the store in a request or its answer.'),

@@ -15,7 +15,7 @@ export {
   declareReadiness,
   type Metrics,
 } from './metrics.ts'
-export { canonicalIp, createNetworks, parseNetwork, plainIp } from './networks.ts'
+export { canonicalIp, createNetworks, homeNetwork, parseNetwork, plainIp } from './networks.ts'
 export { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts'
 export type { Readiness } from './readiness.ts'
 export { connectRedis, logWorkerError, namesRedis, type RedisConfig, type RedisRole, redisFate, redisPlace } from './redis.ts'

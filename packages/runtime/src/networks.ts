@@ -39,3 +39,11 @@ export const createNetworks = (networks: readonly string[]): ((ip: string) => bo
     return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6')
   }
 }
+
+/** Whoever has one address of an IPv6 network has them all: its first 64 bits; an IPv4 address as it is. @param ip as `plainIp` says */
+export const homeNetwork = (ip: string): string => {
+  if (!ip.includes(':')) return ip
+  const [head = [], tail] = ip.split('::').map((part) => (part === '' ? [] : part.split(':')))
+  const missing = tail === undefined ? 0 : 8 - head.length - tail.length
+  return [...head, ...Array<string>(missing).fill('0'), ...(tail ?? [])].slice(0, 4).join(':')
+}

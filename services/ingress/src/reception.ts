@@ -9,6 +9,7 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import type { ContentWriter, StagedContent } from '@sluice/content-store'
 import { type Envelope, PAYLOAD_VERSION, type Recipient } from '@sluice/contracts'
+import { homeNetwork } from '@sluice/runtime'
 import { needsUtf8 } from '@sluice/smtp'
 import { ok, REPLIES, type Reception, type Reply, refuse, tooLarge } from '@sluice/smtp-listener'
 import { type Destination, StoreError } from '@sluice/spool'
@@ -253,7 +254,7 @@ export const createReception = (session: Session, transaction: Transaction, shar
     transaction,
     shared,
     arrival,
-    writer: shared.contentStore.stage(id, shared.laneOf([...transaction.hops.keys()], id)),
+    writer: shared.contentStore.stage(id, shared.laneOf([...transaction.hops.keys()], id), homeNetwork(session.ip)),
     scanner: createHeaderScanner(),
     head: Buffer.alloc(0),
     headBytes: 0,

@@ -17,7 +17,7 @@ export type S3Options = {
   forcePathStyle: boolean | null
   /** Size of a part, of which one is in memory for each content that is written; S3 takes none below 5 MiB but the last. */
   partBytes: number
-  /** Contents written at once; more of them wait. */
+  /** Contents written at once; more of them wait, and those of one client while it has as many places as are left. */
   uploads: number
   /** To reach the store, TLS included. */
   connectTimeoutMs: number

@@ -139,6 +139,15 @@ describe('what is left behind', () => {
     expect(await server.objects()).toEqual([])
   })
 
+  it('contents that are never ended, of one client, leave places for others, within the same memory', async () => {
+    const place = await openPlace(server, { uploads: 32 }, { patienceMs: 500 })
+    const slow = await Promise.allSettled(Array.from({ length: 32 }, (_, i) => place.open(`01SLOW0000000${i}`, 3, '192.0.2.1')))
+    expect(slow.filter(({ status }) => status === 'fulfilled')).toHaveLength(16)
+    const sink = await place.open(ID, 3, '192.0.2.2')
+    await fill(sink, randomBytes(100))
+    expect(await sink.seal()).toEqual(REF)
+  })
+
   it('a content that is given up frees its place for another', async () => {
     const place = await openPlace(server, { uploads: 1 }, { patienceMs: 100 })
     const first = await place.open(ID, 3)

@@ -62,9 +62,9 @@ export const openS3Place = async (
   })
   const slots = createSlots(options.uploads, patienceMs)
   return {
-    open: async (id, lane) => {
+    open: async (id, lane, from = '') => {
       const key = keyOf(options, id, lane)
-      const ended = await slots.take()
+      const ended = await slots.take(from)
       return createUpload({ client, id, key, ref: { store: 's3', lane }, partBytes: options.partBytes, ended })
     },
     pieces: (id, { lane }) => readObject({ client, id, key: keyOf(options, id, lane), patienceMs }),
