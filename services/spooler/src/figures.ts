@@ -2,7 +2,8 @@
 import type { Metrics } from '@sluice/runtime'
 import { TASK_STATES } from '@sluice/spool'
 import { Gauge } from 'prom-client'
-import { type Gather, type Gathered, SITE_STATES } from './gathering.ts'
+import type { Gather, Gathered } from './gathering.ts'
+import { SITE_STATES } from './lane-reading.ts'
 
 /** Sites that are told by name. */
 const MOST_SITES = 20
@@ -124,7 +125,7 @@ const declareWhole = (declare: Declare): void => {
   declare(
     'sluice_figures_age_seconds',
     [],
-    'Age of the figures of the spool when they were scraped: long when Redis is away, or when there are very many destinations',
+    'Age of the figures of the spool when they were scraped, of the lane that was read the longest ago: long when Redis, or one of its shards, is away, or when there are very many destinations',
     (gauge, { at }) => gauge.set((performance.now() - at) / 1000),
   )
   declare('sluice_figures_seconds', [], 'How long it took to gather the figures of the spool', (gauge, { tookSeconds }) =>

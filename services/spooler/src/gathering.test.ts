@@ -1,6 +1,6 @@
 import { createLogger, createMetrics } from '@sluice/runtime'
 import type { DestinationFigures, Figures, SiteFigures } from '@sluice/spool'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { declareFigures } from './figures.ts'
 import { createGathering } from './gathering.ts'
 
@@ -162,5 +162,66 @@ describe('gathering', () => {
     const text = await registry.metrics()
     expect(text.match(/^sluice_site_backed_off_seconds\{/gm)).toHaveLength(20)
     expect(text).toMatch(/^sluice_sites\{state="backed-off",site_class="other",service="spooler"\} 30$/m)
+  })
+
+  describe('while one lane cannot be read', () => {
+    const NEXT_MS = 6000
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }))
+    afterEach(() => void vi.useRealTimers())
+    const head = (id: string) => ({ waiting: 1, firstDue: { id, admittedAt: clock.now, retried: true } })
+    const shards = () => {
+      const lanes: Lane[] = [
+        { destinations: [destination('far', head('A'))], sites: [site('far')] },
+        { destinations: [destination('b.test', { waiting: 5 })], sites: [site('b.test', { state: 'backed-off' })] },
+      ]
+      const away = new Set<number>()
+      const figures = figuresOf(lanes)
+      const { lane, read } = figures
+      figures.lane = (number) => (away.has(number) ? Promise.reject(new Error('the shard is away')) : lane(number))
+      figures.read = (number, names, seen) =>
+        away.has(number + 10) ? Promise.reject(new Error('gone')) : read(number, names, seen)
+      const gather = gatherOf(figures, 2)
+      const next = () => {
+        vi.advanceTimersByTime(NEXT_MS)
+        clock.now += NEXT_MS
+        return gather()
+      }
+      return { lanes, away, next }
+    }
+
+    it('tells the others, and that lane as it was last read', async () => {
+      const { lanes, away, next } = shards()
+      away.add(1)
+      const first = await next()
+      expect(first?.classes.get('far')?.tasks.due).toBe(1)
+      expect(first).toMatchObject({ destinations: { all: 1 }, backedOff: [] })
+      expect(performance.now() - (first?.at ?? 0)).toBe(NEXT_MS)
+      away.clear()
+      const whole = await next()
+      expect(whole).toMatchObject({ destinations: { all: 2 }, backedOff: [{ site: 'b.test', seconds: 0, messages: 5 }] })
+      expect(performance.now() - (whole?.at ?? 0)).toBe(0)
+      away.add(11)
+      lanes[0] = { destinations: [], sites: [] }
+      const last = await next()
+      expect(last).toMatchObject({
+        destinations: { all: 1 },
+        backedOff: [{ site: 'b.test', seconds: NEXT_MS / 1000, messages: 5 }],
+      })
+      expect(last?.classes.get('far')?.tasks.due).toBe(0)
+      expect(last?.classes.get('other')).toMatchObject({ tasks: { due: 5 }, sites: { 'backed-off': 1 } })
+      expect(performance.now() - (last?.at ?? 0)).toBe(NEXT_MS)
+    })
+
+    it('forgets heads of queues that have gone, there and elsewhere', async () => {
+      const { lanes, away, next } = shards()
+      const dueSeconds = async () => (await next())?.classes.get('far')?.oldestDueSeconds
+      away.add(1)
+      expect(await dueSeconds()).toBe(0)
+      expect(await dueSeconds()).toBe(NEXT_MS / 1000)
+      lanes[0] = { destinations: [destination('far', head('B'))], sites: [site('far')] }
+      expect(await dueSeconds()).toBe(0)
+      lanes[0] = { destinations: [destination('far', head('A'))], sites: [site('far')] }
+      expect(await dueSeconds()).toBe(0)
+    })
   })
 })

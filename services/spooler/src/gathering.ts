@@ -1,40 +1,31 @@
 /**
  * Gathers the figures of the whole spool, when somebody scrapes them: a scrape waits for it for a moment, and else gets what was
  * gathered before, while the gathering goes on in the background, never twice at once. It works for a small share of the time and
- * reads counts only, so neither a million tasks nor ten thousand destinations slow anybody down.
+ * reads counts only, so neither a million tasks nor ten thousand destinations slow anybody down. A lane that cannot be read is told as
+ * it was last read, and hides no other: nothing moves in a lane whose server is away.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '@sluice/runtime'
-import type { DestinationFigures, Figures, LaneFigures, SiteFigures, TaskState } from '@sluice/spool'
+import type { Figures, LaneFigures, SiteFigures } from '@sluice/spool'
+import {
+  type ClassFigures,
+  createLaneReading,
+  inClass,
+  noFigures,
+  type ReadLane,
+  SITE_STATES,
+  type SiteInLane,
+} from './lane-reading.ts'
 
 /** What is younger is not gathered anew: several scrapers cost no more than one. */
 const FRESH_MS = 5000
 /** How long a scrape waits for fresh figures. */
 const PATIENCE_MS = 500
-/** Destinations read in one exchange: a millisecond and a half of Redis, and some five of ours. */
-const AT_ONCE = 100
-/** s. What has been due for longer is asked whether a rate holds it back; below, nobody is woken for it. */
-const LATE_SECONDS = 300
 /** The part of the time that it may work, which keeps Redis busy for a few hundredths: ten thousand destinations take some five seconds. */
 const SHARE = 0.15
 
-/** In the order in which they count for a site that lies in several lanes. */
-export const SITE_STATES = ['suspended', 'backed-off', 'paused', 'curbed', 'served'] as const satisfies SiteFigures['state'][]
-
-export type ClassFigures = {
-  tasks: Record<TaskState, number>
-  sites: Record<SiteFigures['state'], number>
-  permits: number
-  permitted: number
-  /**
-   * s that the task which is to be taken next has been due, the longest of all; not of what is held, whose site is left alone, or what
-   * a rate has held back for minutes.
-   */
-  oldestDueSeconds: number
-}
-
 export type Gathered = {
-  /** ms of `performance.now()` when it was complete */
+  /** ms of `performance.now()` when the lane was complete that was read the longest ago; of one that never was, when all began */
   at: number
   tookSeconds: number
   classes: Map<string, ClassFigures>
@@ -55,14 +46,6 @@ export type GatheringDependencies = {
   signal: AbortSignal
 }
 
-const noFigures = (): ClassFigures => ({
-  tasks: { due: 0, 'in-hand': 0, later: 0, parked: 0, held: 0 },
-  sites: { served: 0, 'backed-off': 0, suspended: 0, paused: 0, curbed: 0 },
-  permits: 0,
-  permitted: 0,
-  oldestDueSeconds: 0,
-})
-
 const noLanes = (): LaneFigures => ({
   sessions: { running: 0, waiting: 0, sleeping: 0 },
   intake: { waiting: 0, parked: 0 },
@@ -75,143 +58,96 @@ const addLane = (sum: LaneFigures, { sessions, intake, contents }: LaneFigures):
   sum.contents += contents
 }
 
-const addTasks = ({ tasks }: ClassFigures, { waiting, active, delayed, parked, held }: DestinationFigures): void => {
-  tasks[held ? 'held' : 'due'] += waiting
-  tasks['in-hand'] += active
-  tasks.later += delayed
-  tasks.parked += parked
+const addClass = (sum: ClassFigures, { tasks, permits, permitted, oldestDueSeconds }: ClassFigures): void => {
+  for (const state of ['due', 'in-hand', 'later', 'parked', 'held'] as const) sum.tasks[state] += tasks[state]
+  sum.permits += permits
+  sum.permitted += permitted
+  sum.oldestDueSeconds = Math.max(sum.oldestDueSeconds, oldestDueSeconds)
 }
-
-type ClassOf = (site: string) => ClassFigures
-type States = Map<string, SiteFigures['state']>
-/** Messages that wait, by site. */
-type Waiting = Map<string, number>
 
 const graver = (a: SiteFigures['state'], b: SiteFigures['state']): SiteFigures['state'] =>
   SITE_STATES.indexOf(a) < SITE_STATES.indexOf(b) ? a : b
 
-/** Since when somebody has been the way they are, as far as it was seen. */
-const createSince = (now: () => number) => {
-  let before = new Map<string, number>()
-  let current = new Map<string, number>()
-  return {
-    /** @returns ms since the epoch when it was first seen so */
-    seen: (what: string): number => {
-      const since = before.get(what) ?? current.get(what) ?? now()
-      current.set(what, since)
-      return since
-    },
-    /** What was not seen since the last turn is forgotten. */
-    turn: (): void => {
-      before = current
-      current = new Map()
-    },
+/** Each site once, as it stands worst. */
+const sitesOf = (read: ReadLane[]): Map<string, SiteInLane> => {
+  const sites = new Map<string, SiteInLane>()
+  for (const [site, { state, awaySince }] of read.flatMap((lane) => [...lane.sites])) {
+    const other = sites.get(site)
+    const since = Math.min(awaySince ?? Number.POSITIVE_INFINITY, other?.awaySince ?? Number.POSITIVE_INFINITY)
+    sites.set(site, { state: graver(state, other?.state ?? 'served'), awaySince: Number.isFinite(since) ? since : null })
   }
+  return sites
 }
 
 export const createGathering = (deps: GatheringDependencies) => {
-  const { figures, lanes, siteClassOf, isMetered, now, log, signal } = deps
-  const due = createSince(now)
-  const away = createSince(now)
+  const { lanes, siteClassOf, now, log, signal } = deps
+  const startedAt = performance.now()
   /** Classes that were told once are told as 0 afterwards. */
   const known = new Set<string>()
   let newest: Gathered | null = null
+  let newestAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | null = null
 
   /** Works, then rests, so that the work takes this share of the time. */
   const paced = async <T>(work: () => Promise<T>): Promise<T> => {
-    const startedAt = performance.now()
+    const beganAt = performance.now()
     const result = await work()
-    const tookMs = performance.now() - startedAt
+    const tookMs = performance.now() - beganAt
     if (tookMs >= 1) await sleep(tookMs * (1 / SHARE - 1), undefined, { signal, ref: false }).catch(() => {})
     return result
   }
 
-  const dueSeconds = ({ destination, firstDue }: DestinationFigures): number => {
-    if (firstDue === null) return 0
-    const seenAt = due.seen(`${destination}:${firstDue.id}`)
-    return Math.max(0, now() - (firstDue.retried ? seenAt : firstDue.admittedAt)) / 1000
-  }
+  const readings = Array.from({ length: lanes }, (_, lane) => createLaneReading({ ...deps, paced }, lane))
+  const lastRead = new Map<number, ReadLane>()
 
-  /** From the longest wait on, so that few are asked. */
-  const takeOldest = async (destinations: DestinationFigures[], classOf: ClassOf): Promise<void> => {
-    const waits = destinations.map((each) => ({
-      of: classOf(each.site ?? ''),
-      seconds: dueSeconds(each),
-      name: each.destination,
-    }))
-    for (const { of, seconds, name } of waits.toSorted((a, b) => b.seconds - a.seconds))
-      if (seconds > of.oldestDueSeconds && (seconds < LATE_SECONDS || !(await isMetered(name)))) of.oldestDueSeconds = seconds
-  }
-
-  const gatherLane = async (lane: number, sum: Gathered, classOf: ClassOf, states: States, waits: Waiting): Promise<void> => {
-    addLane(sum.lanes, await figures.lane(lane))
-    const names = await figures.destinations(lane)
-    const seen = new Set<string>()
-    const leftAlone = new Set<string>()
-    for (let i = 0; i < names.length && !signal.aborted; i += AT_ONCE) {
-      const { destinations, sites } = await paced(() => figures.read(lane, names.slice(i, i + AT_ONCE), seen))
-      for (const { site, state, permits, permitted } of sites) {
-        const of = classOf(site)
-        states.set(site, graver(state, states.get(site) ?? 'served'))
-        of.permits += permits
-        of.permitted += permitted
-        if (state !== 'served' && state !== 'curbed') leftAlone.add(site)
-      }
-      for (const each of destinations) {
-        const of = classOf(each.site ?? '')
-        addTasks(of, each)
-        sum.destinations.all++
-        if (each.held) sum.destinations.held++
-        const site = each.site ?? ''
-        waits.set(site, (waits.get(site) ?? 0) + each.waiting + each.delayed)
-      }
-      const moving = destinations.filter(({ held, site }) => !held && !leftAlone.has(site ?? ''))
-      await paced(() => takeOldest(moving, classOf))
+  const sumUp = (tookSeconds: number): Gathered => {
+    const read = [...lastRead.values()]
+    const at = Math.min(lastRead.size < lanes ? startedAt : Number.POSITIVE_INFINITY, ...read.map((lane) => lane.at))
+    const classes = new Map([...known].map((name): [string, ClassFigures] => [name, noFigures()]))
+    const sum: Gathered = { at, tookSeconds, classes, destinations: { all: 0, held: 0 }, lanes: noLanes(), backedOff: [] }
+    for (const lane of read) {
+      addLane(sum.lanes, lane.figures)
+      sum.destinations.all += lane.destinations.all
+      sum.destinations.held += lane.destinations.held
+      for (const [name, figures] of lane.classes) addClass(inClass(classes, name), figures)
     }
+    for (const [site, { state, awaySince }] of sitesOf(read)) {
+      const siteClass = siteClassOf(site)
+      inClass(classes, siteClass).sites[state]++
+      if (state !== 'backed-off' || awaySince === null) continue
+      const messages = read.reduce((all, { waits }) => all + (waits.get(site) ?? 0), 0)
+      sum.backedOff.push({ site, siteClass, seconds: (now() - awaySince) / 1000, messages })
+    }
+    for (const name of classes.keys()) known.add(name)
+    sum.backedOff.sort((a, b) => b.seconds - a.seconds)
+    return sum
   }
 
   const gather = async (): Promise<void> => {
-    const startedAt = performance.now()
-    const classes = new Map([...known].map((name): [string, ClassFigures] => [name, noFigures()]))
-    const sum: Gathered = { at: 0, tookSeconds: 0, classes, destinations: { all: 0, held: 0 }, lanes: noLanes(), backedOff: [] }
-    const classOf = (site: string): ClassFigures => {
-      const name = siteClassOf(site)
-      known.add(name)
-      const found = classes.get(name) ?? noFigures()
-      classes.set(name, found)
-      return found
+    const beganAt = performance.now()
+    let isAnyRead = false
+    for (const [lane, read] of readings.entries()) {
+      try {
+        lastRead.set(lane, await read())
+        isAnyRead = true
+      } catch (error) {
+        if (signal.aborted) return
+        log.debug('the figures of a lane could not be read; at the next scrape', { lane, error })
+      }
     }
-    const states: States = new Map()
-    const waits: Waiting = new Map()
-    for (let lane = 0; lane < lanes && !signal.aborted; lane++) await gatherLane(lane, sum, classOf, states, waits)
-    if (signal.aborted) return
-    for (const [site, state] of states) {
-      classOf(site).sites[state]++
-      if (state === 'backed-off')
-        sum.backedOff.push({
-          site,
-          siteClass: siteClassOf(site),
-          seconds: (now() - away.seen(site)) / 1000,
-          messages: waits.get(site) ?? 0,
-        })
-    }
-    due.turn()
-    away.turn()
-    sum.backedOff.sort((a, b) => b.seconds - a.seconds)
-    newest = { ...sum, at: performance.now(), tookSeconds: (performance.now() - startedAt) / 1000 }
+    if (!isAnyRead) return
+    newestAt = performance.now()
+    newest = sumUp((newestAt - beganAt) / 1000)
   }
 
   const begin = (): Promise<void> =>
-    gather()
-      .catch((error: unknown) => log.debug('the figures of the spool could not be gathered; at the next scrape', { error }))
-      .finally(() => {
-        running = null
-      })
+    gather().finally(() => {
+      running = null
+    })
 
   /** @returns the newest figures; null before the first are complete */
   return async (): Promise<Gathered | null> => {
-    if (newest === null || performance.now() - newest.at > FRESH_MS) running ??= begin()
+    if (performance.now() - newestAt > FRESH_MS) running ??= begin()
     if (running !== null) await Promise.race([running, sleep(PATIENCE_MS, undefined, { ref: false })])
     return newest
   }
