@@ -129,17 +129,17 @@ describe(`${TASKS} messages for ${DOMAINS} domains at one site that takes one a 
 })
 
 describe('a slow site', () => {
-  it('wants as many conversations as it may have, whether there are agents for them or not', { timeout: 120_000 }, async () => {
+  it('wants as many conversations as it may have, whether there are agents for them or not', { timeout: 180_000 }, async () => {
     const before = most(await watched(500))
     await fill(
       2000,
       () => 'slow@slow.example',
       () => 'slow',
     )
-    await eventually('all its conversations', async () => (await scaling()).sessions >= SLOW_CONNECTIONS, 30_000)
+    await eventually('all its conversations', async () => (await scaling()).sessions >= SLOW_CONNECTIONS, 60_000)
     const agent = await startService('delivery-agent', env)
     try {
-      await eventually('conversations', async () => (await scaling()).open >= PER_AGENT - 5, 30_000)
+      await eventually('conversations', async () => (await scaling()).open >= PER_AGENT - 5, 60_000)
       const seen = await watched(3000)
       expect(most(seen)).toBeLessThanOrEqual(SLOW_CONNECTIONS + before + 25)
       expect(Math.min(...seen.map(({ sessions }) => sessions))).toBeGreaterThan(SLOW_CONNECTIONS / 2)

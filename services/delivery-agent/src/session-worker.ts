@@ -4,13 +4,13 @@
  * with DelayedError, BullMQ's word for "moved already". A stalled session is never failed: its mail would be lost from sight.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { lanePrefix } from '@sluice/contracts'
+import { lanePrefix, placesInLane } from '@sluice/contracts'
 import { type Log, logWorkerError } from '@sluice/runtime'
-import { laneBackend } from '@sluice/spool'
 import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
 import type { RunSession, SessionRun } from './session-runner.ts'
+import { patientBackend } from './stalled-check.ts'
 
 export const LOCK_MS = 15_000
 const STALLED_EVERY_MS = 5_000
@@ -27,9 +27,6 @@ const runOf = (lane: number, job: Job, token: string): SessionRun => {
   const key = { lane, destination, id: job.id ?? '', token, run }
   return { key, expire: expire === true, errand: errand === true }
 }
-
-/** Sessions of one lane that an agent runs at once. */
-export const placesInLane = (sessions: number, lanes: number): number => Math.max(1, Math.ceil(sessions / lanes))
 
 export type SessionWorkerOptions = {
   /** Role `worker`. */
@@ -120,7 +117,7 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
         maxStalledCount: Number.MAX_SAFE_INTEGER,
         runRetryDelay: 1000,
       },
-      laneBackend,
+      patientBackend(redis),
     )
     worker.on('error', (error) => logWorkerError(log, 'sessions', error))
     return worker

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createContentStore } from '@sluice/content-store'
-import { lanePrefix, type Task } from '@sluice/contracts'
+import { lanePrefix, placesInLane, type Task } from '@sluice/contracts'
 import { type Config, type ConfigSource, createLiveDirectory, watchConfig } from '@sluice/directory'
 import { createResolver } from '@sluice/mx'
 import {
@@ -28,7 +28,7 @@ import { createAgentMetrics } from './session-metrics.ts'
 import { createConclude } from './session-outcomes.ts'
 import { createSessionRunner } from './session-runner.ts'
 import { createTaskHandler } from './session-task.ts'
-import { placesInLane, startSessionWorkers } from './session-worker.ts'
+import { startSessionWorkers } from './session-worker.ts'
 import { createShapeRoute } from './shaped-route.ts'
 
 const SERVICE = 'delivery-agent'
