@@ -5,10 +5,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PAYLOAD_VERSION } from '@sluice/contracts'
-import { createAdmission } from '@sluice/spool'
 import { startRedis } from '@sluice/testkit'
 import { expect, it } from 'vitest'
+import { fillSpool } from './support/fill-spool.ts'
 import { eventually } from './support/gateway.ts'
 import { useFarEnd, useStarted } from './support/scene.ts'
 import { type ServiceProcess, startService } from './support/service.ts'
@@ -47,28 +46,8 @@ const scaling = async (): Promise<Scaling> => {
   return (await fetch(`http://127.0.0.1:${port}/scaling`)).json() as Promise<Scaling>
 }
 
-const fill = async (): Promise<void> => {
-  const accept = createAdmission({ redis: redis.client, lanes: LANES, now: Date.now })
-  const bytes = Buffer.from('Subject: x\r\n\r\nx\r\n')
-  const to = [{ address: 'slow@far.test' }]
-  const one = (i: number): Promise<void> => {
-    const envelope = {
-      v: PAYLOAD_VERSION,
-      id: `S${i}`,
-      from: 'a@sender.test',
-      to,
-      sizeBytes: bytes.length,
-      body: '7bit',
-      utf8: false,
-      receivedAt: Date.now(),
-    } as const
-    return accept({ envelope, content: { kind: 'inline', bytes }, destinations: new Map([['smarthost', to]]) })
-  }
-  await Promise.all(Array.from({ length: TASKS }, (_, i) => one(i)))
-}
-
 it(`one smarthost in one of ${LANES} lanes gets as many agents as hold all its conversations`, { timeout: 120_000 }, async () => {
-  await fill()
+  await fillSpool(redis, LANES, TASKS, () => ({ address: 'slow@far.test', destination: 'smarthost' }))
   const wanted = await eventually('all its conversations', async () => {
     const now = await scaling()
     return now.waiting >= CONNECTIONS ? now : null

@@ -6,10 +6,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PAYLOAD_VERSION } from '@sluice/contracts'
-import { createAdmission } from '@sluice/spool'
 import { startDns, startFarEnd, startRedis } from '@sluice/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { type Filled, fillSpool } from './support/fill-spool.ts'
 import { eventually } from './support/gateway.ts'
 import { useFarEnd, useStarted } from './support/scene.ts'
 import { type ServiceProcess, startService } from './support/service.ts'
@@ -62,27 +61,6 @@ const gauge = async (spooler: ServiceProcess): Promise<string | undefined> => {
   return /^sluice_sessions_wanted\{[^}]*\} (\S+)$/m.exec(text)?.[1]
 }
 
-/** Puts small messages into the spool as ingress would, many at once. */
-const fill = async (count: number, addressOf: (i: number) => string, destinationOf: (i: number) => string): Promise<void> => {
-  const accept = createAdmission({ redis: redis.client, lanes: 1, now: Date.now })
-  const bytes = Buffer.from('Subject: x\r\n\r\nx\r\n')
-  const one = (i: number): Promise<void> => {
-    const to = [{ address: addressOf(i) }]
-    const envelope = {
-      v: PAYLOAD_VERSION,
-      id: `S${i}${destinationOf(i).replaceAll('.', '')}`,
-      from: 'a@sender.test',
-      to,
-      sizeBytes: bytes.length,
-      body: '7bit',
-      utf8: false,
-      receivedAt: Date.now(),
-    } as const
-    return accept({ envelope, content: { kind: 'inline', bytes }, destinations: new Map([[destinationOf(i), to]]) })
-  }
-  for (let i = 0; i < count; i += 2000) await Promise.all(Array.from({ length: Math.min(2000, count - i) }, (_, n) => one(i + n)))
-}
-
 /** Looks often, for so long. */
 const watched = async (forMs: number): Promise<Scaling[]> => {
   const seen: Scaling[] = []
@@ -93,7 +71,8 @@ const most = (seen: Scaling[]): number => Math.max(...seen.map(({ sessions }) =>
 
 describe(`${TASKS} messages for ${DOMAINS} domains at one site that takes one a second`, () => {
   const nameOf = (i: number): string => names[i % DOMAINS] as string
-  beforeAll(() => fill(TASKS, (i) => `ok@${nameOf(i)}`, nameOf), 180_000)
+  const messageOf = (i: number): Filled => ({ address: `ok@${nameOf(i)}`, destination: nameOf(i) })
+  beforeAll(() => fillSpool(redis, 1, TASKS, messageOf), 180_000)
 
   it('without an agent want no more than the connections of the site', { timeout: 120_000 }, async () => {
     await eventually('sessions', async () => (await scaling()).sessions > 0)
@@ -131,11 +110,7 @@ describe(`${TASKS} messages for ${DOMAINS} domains at one site that takes one a 
 describe('a slow site', () => {
   it('wants as many conversations as it may have, whether there are agents for them or not', { timeout: 180_000 }, async () => {
     const before = most(await watched(500))
-    await fill(
-      2000,
-      () => 'slow@slow.example',
-      () => 'slow',
-    )
+    await fillSpool(redis, 1, 2000, () => ({ address: 'slow@slow.example', destination: 'slow' }))
     await eventually('all its conversations', async () => (await scaling()).sessions >= SLOW_CONNECTIONS, 60_000)
     const agent = await startService('delivery-agent', env)
     try {

@@ -1,48 +1,30 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startRedis, startS3, type TestRedis, type TestS3 } from '@sluice/testkit'
+import { startRedis } from '@sluice/testkit'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ContentStore } from './content.ts'
 import { createContentStore } from './store.ts'
 import { s3OptionsFor } from './test-support/s3-options.ts'
+import { useStores } from './test-support/stores.ts'
 
 const HOUR = 3_600_000
 const lanePrefix = (lane: number): string => `sluice{${String(lane).padStart(2, '0')}}`
 
-let redis: TestRedis
-let s3: TestS3
-let directory: string
-let clock = Date.now()
-beforeAll(async () => {
-  redis = await startRedis()
-  s3 = await startS3('moto', { leastPartBytes: 256 })
-}, 90_000)
-afterAll(async () => {
-  await s3.stop()
-  await redis.stop()
-})
-beforeEach(async () => {
-  await redis.client.flushall()
-  await s3.empty()
-  directory = await mkdtemp(join(tmpdir(), 'sluice-content-'))
-  clock = Date.now()
-  return () => rm(directory, { recursive: true, force: true })
-})
+const at = useStores({ leastPartBytes: 256 })
 
 const open = (store: 'redis' | 'file' | 's3', extra: { client?: Redis; directory?: string } = {}): ContentStore =>
   createContentStore({
-    redis: extra.client ?? redis.client,
+    redis: extra.client ?? at.redis.client,
     lanePrefix,
     lanes: 2,
     store,
     thresholdBytes: 1000,
     chunkBytes: 400,
-    directory: extra.directory ?? directory,
-    s3: s3OptionsFor(s3, { partBytes: 400 }),
-    now: () => clock,
+    directory: extra.directory ?? at.directory,
+    s3: s3OptionsFor(at.s3, { partBytes: 400 }),
+    now: () => at.now,
   })
 
 const stage = async (store: ContentStore, id: string, bytes: Buffer, lane = 1) => {
@@ -67,8 +49,8 @@ describe.each(['redis', 'file', 's3'] as const)('content store %s', (kind) => {
   it.each([0, 1, 999, 1000])('returns %i bytes, up to the threshold, inline and stores nothing', async (size) => {
     const bytes = randomBytes(size)
     expect(await stage(open(kind), 'ID01', bytes)).toEqual({ kind: 'inline', bytes })
-    expect(await redis.client.dbsize()).toBe(0)
-    expect(await readdir(directory)).toEqual([])
+    expect(await at.redis.client.dbsize()).toBe(0)
+    expect(await readdir(at.directory)).toEqual([])
   })
 
   it.each([1001, 1200, 1201, 5000])('stores %i bytes, beyond the threshold, and reads them back', async (size) => {
@@ -92,7 +74,7 @@ describe.each(['redis', 'file', 's3'] as const)('content store %s', (kind) => {
     await store.remove('ID01', ref)
     await store.remove('ID01', ref)
     await expect(collect(store.read('ID01', ref, 2000))).rejects.toMatchObject({ code: 'missing' })
-    expect(await redis.client.dbsize()).toBe(0)
+    expect(await at.redis.client.dbsize()).toBe(0)
   })
 
   it('abort leaves nothing, in the midst of writing and after finish', async () => {
@@ -106,8 +88,8 @@ describe.each(['redis', 'file', 's3'] as const)('content store %s', (kind) => {
     await finished.finish()
     await finished.abort()
     await finished.abort()
-    expect(await redis.client.dbsize()).toBe(0)
-    clock += 2 * HOUR
+    expect(await at.redis.client.dbsize()).toBe(0)
+    at.now += 2 * HOUR
     expect(await store.sweep(HOUR, async () => false)).toBe(0)
   })
 
@@ -124,16 +106,16 @@ describe.each(['redis', 'file', 's3'] as const)('content store %s', (kind) => {
     }
     expect(await store.sweep(HOUR, isNeeded)).toBe(0)
     if (kind === 'redis') expect(asked).toEqual([])
-    clock += HOUR + 60_000
+    at.now += HOUR + 60_000
     expect(await store.sweep(HOUR, isNeeded)).toBe(2)
     await unfinished.abort()
     expect(await store.sweep(HOUR, isNeeded)).toBe(0)
     expect(asked).toContainEqual(expect.objectContaining({ store: kind, lane: 1 }))
-    const keys = await redis.client.keys('*')
+    const keys = await at.redis.client.keys('*')
     expect(keys.filter((key) => !key.includes('NEEDED') && !/:(contents|owner)$/.test(key))).toEqual([])
     if (kind === 'redis') expect(keys.length).toBeGreaterThan(0)
-    if (kind === 'file') expect(await readdir(join(directory, 'ED'))).toHaveLength(1)
-    if (kind === 's3') expect(await s3.objects()).toEqual(['.gateway', 'ED/NEEDED.1'])
+    if (kind === 'file') expect(await readdir(join(at.directory, 'ED'))).toHaveLength(1)
+    if (kind === 's3') expect(await at.s3.objects()).toEqual(['.gateway', 'ED/NEEDED.1'])
   })
 
   it('reads and removes what was stored while the other kind was configured', async () => {
@@ -150,7 +132,7 @@ describe('content store redis', () => {
   it('R-short: a missing piece is an error before the end', async () => {
     const store = open('redis')
     const ref = await stored(store, 'ID01', randomBytes(2000))
-    await redis.client.del(`${lanePrefix(1)}:content:ID01:2`)
+    await at.redis.client.del(`${lanePrefix(1)}:content:ID01:2`)
     await expect(collect(store.read('ID01', ref, 2000))).rejects.toThrow('piece 3 of 5')
   })
 
@@ -162,7 +144,7 @@ describe('content store redis', () => {
       lanes: 1,
       store: 'redis',
       thresholdBytes: 1000,
-      directory,
+      directory: at.directory,
     })
     const writer = store.stage('ID01', 0)
     const fill = async (): Promise<void> => {
@@ -199,12 +181,12 @@ describe('content store file', () => {
   it('R-short: a file that was cut is an error', async () => {
     const store = open('file')
     const ref = await stored(store, 'ID01', randomBytes(2000))
-    await truncate(join(directory, '01', 'ID01.1'), 1500)
+    await truncate(join(at.directory, '01', 'ID01.1'), 1500)
     await expect(collect(store.read('ID01', ref, 2000))).rejects.toMatchObject({ code: 'short' })
   })
 
   it('R-451: a folder that cannot be written rejects with the cause', async () => {
-    const blocked = join(directory, 'file')
+    const blocked = join(at.directory, 'file')
     await writeFile(blocked, '')
     const writer = open('file', { directory: blocked }).stage('ID01', 0)
     await expect(writer.write(randomBytes(2000))).rejects.toMatchObject({ code: 'unavailable' })
@@ -216,22 +198,22 @@ describe('content store file', () => {
     await store.sweep(HOUR, async () => false)
     await expect(stored(store, '../../ID', randomBytes(2000))).rejects.toThrow('no name')
     await stored(store, 'ID01', randomBytes(2000))
-    await writeFile(join(directory, '01', 'notes.txt'), 'x')
-    await utimes(join(directory, '01', 'notes.txt'), 1, 1)
+    await writeFile(join(at.directory, '01', 'notes.txt'), 'x')
+    await utimes(join(at.directory, '01', 'notes.txt'), 1, 1)
     await store.sweep(-HOUR, async () => false)
-    expect(await readdir(join(directory, '01'))).toEqual(['notes.txt'])
-    expect((await stat(directory)).isDirectory()).toBe(true)
+    expect(await readdir(join(at.directory, '01'))).toEqual(['notes.txt'])
+    expect((await stat(at.directory)).isDirectory()).toBe(true)
   })
 
   it('keeps 25 MiB whole', async () => {
     const hash = createHash('sha256')
     const store = createContentStore({
-      redis: redis.client,
+      redis: at.redis.client,
       lanePrefix,
       lanes: 1,
       store: 'file',
       thresholdBytes: 1000,
-      directory,
+      directory: at.directory,
     })
     const writer = store.stage('ID01', 0)
     for (let i = 0; i < 25; i++) {

@@ -11,44 +11,8 @@ import { patientBackend } from './stalled-check.ts'
 const silent = { event: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silent }
 const EVERY_MS = 100
 
-it('the first look after an outage takes nobody’s session over, the second one does', async () => {
-  const server = await startRedis()
-  const redis = connectRedis({ url: server.url, password: null }, { role: 'worker', name: 'test', log: silent })
-  const options = {
-    connection: redis,
-    prefix: lanePrefix(0),
-    lockDuration: EVERY_MS,
-    stalledInterval: EVERY_MS,
-    maxStalledCount: 9,
-  }
-  const queue = new Queue('delivery', options, laneBackend)
-  const owner = new Worker('delivery', undefined, { ...options, autorun: false }, laneBackend)
-  // They tell of a Redis that the test takes away, too.
-  queue.on('error', () => {})
-  owner.on('error', () => {})
-  onTestFinished(async () => {
-    redis.disconnect()
-    await Promise.allSettled([owner.close(true), queue.close()])
-    await server.stop()
-  })
-  await queue.add('session', { destination: 'far' }, { jobId: 'one' })
-  expect((await owner.getNextJob('token', { block: false }))?.id).toBe('one')
-
-  const other = patientBackend(redis)('delivery', options, {})
-  other.on('error', () => {})
-  const look = async (): Promise<string[]> => {
-    await sleep(2 * EVERY_MS) // the script itself looks no oftener than so
-    return other.moveStalledJobsToWait()
-  }
-  expect(await look()).toEqual([]) // from now on it is watched
-  await server.kill()
-  await server.start()
-  await until('the connection to be back', () => redis.status === 'ready')
-  expect(await look()).toEqual([])
-  expect(await look()).toEqual(['one'])
-}, 30_000)
-
-it('while Redis is away nothing is asked, so that nothing is waiting to be asked when it is back', async () => {
+/** Redis, an agent's connection to it, and what its workers take their options from. */
+const start = async () => {
   const server = await startRedis()
   const redis = connectRedis({ url: server.url, password: null }, { role: 'worker', name: 'test', log: silent })
   onTestFinished(async () => {
@@ -63,7 +27,34 @@ it('while Redis is away nothing is asked, so that nothing is waiting to be asked
     maxStalledCount: 9,
   }
   const backend = patientBackend(redis)('delivery', options, {})
-  backend.on('error', () => {})
+  backend.on('error', () => {}) // it tells of a Redis that the test takes away, too
+  return { server, redis, options, backend }
+}
+
+it('the first look after an outage takes nobody’s session over, the second one does', async () => {
+  const { server, redis, options, backend } = await start()
+  const queue = new Queue('delivery', options, laneBackend)
+  const owner = new Worker('delivery', undefined, { ...options, autorun: false }, laneBackend)
+  queue.on('error', () => {})
+  owner.on('error', () => {})
+  onTestFinished(async () => void (await Promise.allSettled([owner.close(true), queue.close()])))
+  await queue.add('session', { destination: 'far' }, { jobId: 'one' })
+  expect((await owner.getNextJob('token', { block: false }))?.id).toBe('one')
+
+  const look = async (): Promise<string[]> => {
+    await sleep(2 * EVERY_MS) // the script itself looks no oftener than so
+    return backend.moveStalledJobsToWait()
+  }
+  expect(await look()).toEqual([]) // from now on it is watched
+  await server.kill()
+  await server.start()
+  await until('the connection to be back', () => redis.status === 'ready')
+  expect(await look()).toEqual([])
+  expect(await look()).toEqual(['one'])
+}, 30_000)
+
+it('while Redis is away nothing is asked, so that nothing is waiting to be asked when it is back', async () => {
+  const { server, redis, backend } = await start()
   await backend.moveStalledJobsToWait()
   await server.kill()
   await until('the connection to break', () => redis.status !== 'ready')
