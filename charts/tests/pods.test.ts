@@ -58,15 +58,23 @@ describe('a service', () => {
 
   it('spreads over nodes and zones, and keeps a pod during drains', async () => {
     const objects = await render()
-    const constraints = podOf(objects, 'ingress').topologySpreadConstraints
-    const keys = constraints?.map(({ topologyKey }) => topologyKey)
-    // Counted together with the old ones, all the new pods of an upgrade may come to one node.
-    expect(constraints?.map(({ matchLabelKeys }) => matchLabelKeys)).toEqual([['pod-template-hash'], ['pod-template-hash']])
-    expect(keys).toEqual(['kubernetes.io/hostname', 'topology.kubernetes.io/zone'])
+    const { topologySpreadConstraints, affinity } = podOf(objects, 'ingress')
+    // By name of the node alone: a second constraint would take nodes without a zone out of the reckoning. And by the pods of one
+    // version: counted together with the old ones, all the new pods of an upgrade may come to one node.
+    const own = { matchLabels: { 'app.kubernetes.io/component': 'ingress' } }
+    expect(topologySpreadConstraints).toMatchObject([
+      { topologyKey: 'kubernetes.io/hostname', matchLabelKeys: ['pod-template-hash'], labelSelector: own },
+    ])
+    expect(affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution).toMatchObject([
+      { podAffinityTerm: { topologyKey: 'topology.kubernetes.io/zone', labelSelector: own } },
+    ])
     expect(find(objects, 'PodDisruptionBudget', 'ingress').spec).toMatchObject({ maxUnavailable: 1 })
     const other = await render({ ingress: { pdb: { minAvailable: 1, maxUnavailable: null }, topologySpreadConstraints: [] } })
     expect(find(other, 'PodDisruptionBudget', 'ingress').spec).not.toHaveProperty('maxUnavailable')
     expect(podOf(other, 'ingress')).not.toHaveProperty('topologySpreadConstraints')
+    expect(podOf(other, 'ingress')).not.toHaveProperty('affinity')
+    const placed = await render({ ingress: { affinity: { nodeAffinity: {} } } })
+    expect(podOf(placed, 'ingress').affinity).toEqual({ nodeAffinity: {} })
   })
 
   it.each(ALL)('%s takes all that can be added to it', async (component) => {

@@ -21,7 +21,9 @@ const common = (options: Life & { requests: Record<string, string>; memory: stri
     .array(z.looseObject({}))
     .nullable()
     .default(null)
-    .describe('How pods are spread. Empty: over nodes and zones, as far as that can be done; `[]`: not at all.')
+    .describe(
+      'How pods are spread. Empty: over nodes, and zones by a preferred anti-affinity, as far as that can be done; `[]`: not at all.',
+    )
     .meta({ type: 'list of TopologySpreadConstraint' }),
   serviceAccount: serviceAccount(),
   ...life(options),

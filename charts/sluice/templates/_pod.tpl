@@ -43,20 +43,35 @@ automountServiceAccountToken: false
 {{- end -}}
 {{- end -}}
 
-{{/* Spread over nodes and zones, unless the values say otherwise: the pods of one version, as those that an upgrade replaces go anyway. */}}
+{{/*
+Spread over nodes, unless the values say otherwise: the pods of one version, as those that an upgrade replaces go anyway. Zones are no
+second constraint: nodes without the label of a zone, as on most small clusters, would then not be scored for either.
+*/}}
 {{- define "sluice.spread" -}}
 {{- if kindIs "slice" .values.topologySpreadConstraints -}}
 {{- with .values.topologySpreadConstraints -}}{{- toYaml . -}}{{- end -}}
 {{- else -}}
-{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
 - maxSkew: 1
-  topologyKey: {{ . }}
+  topologyKey: kubernetes.io/hostname
   whenUnsatisfiable: ScheduleAnyway
   labelSelector:
     matchLabels:
-      {{- include "sluice.selectorLabels" $ | nindent 6 }}
+      {{- include "sluice.selectorLabels" . | nindent 6 }}
   matchLabelKeys: [pod-template-hash]
-{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Over zones, where there are some, unless the values place pods in either way. */}}
+{{- define "sluice.zones" -}}
+{{- if not (or .values.affinity (kindIs "slice" .values.topologySpreadConstraints)) -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 50
+      podAffinityTerm:
+        topologyKey: topology.kubernetes.io/zone
+        labelSelector:
+          matchLabels:
+            {{- include "sluice.selectorLabels" . | nindent 12 }}
 {{- end -}}
 {{- end -}}
 
@@ -217,6 +232,10 @@ spec:
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "sluice.terminationGrace" . }}
   {{- include "sluice.podPlacement" . | nindent 2 }}
+  {{- with include "sluice.zones" . | trim }}
+  affinity:
+    {{- . | nindent 4 }}
+  {{- end }}
   {{- with include "sluice.spread" . | trim }}
   topologySpreadConstraints:
     {{- . | nindent 4 }}
