@@ -1,6 +1,6 @@
 /** The judge of dashboards has to be able to say no: each case breaks a good dashboard in one way. */
 import { describe, expect, it } from 'vitest'
-import { scrapedNames } from '../alerts/rules.ts'
+import { figuresIn, readRules, scrapedNames } from '../alerts/rules.ts'
 import { type Dashboard, filled, judge, readDashboards } from './dashboard.ts'
 
 const figures = await scrapedNames()
@@ -42,6 +42,13 @@ describe('the judge of dashboards', () => {
     breakIt(dashboard)
     expect(judge(dashboard, figures).join('\n')).toMatch(words)
   })
+})
+
+it('whatever an alert watches stands on a dashboard, too', async () => {
+  const queries = dashboards.flatMap(({ panels }) => panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)))
+  const shown = new Set(queries.flatMap(figuresIn))
+  const watched = (await readRules()).flatMap(({ alerts }) => alerts.flatMap(({ expr }) => figuresIn(expr)))
+  expect(watched.filter((name) => !shown.has(name))).toEqual([])
 })
 
 it('a query is filled in as Grafana does, and what is not known stays', () => {
