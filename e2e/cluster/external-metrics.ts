@@ -49,10 +49,16 @@ const objects = (kube: Kube, host: string, port: number): object[] => [
   },
 ]
 
+/** Resolves when the one that was there before answers again: a namespace does not go while an API of the cluster is away. */
 const putBack = async (kube: Kube, before: ApiService | null): Promise<void> => {
   if (before === null) await kube.cluster('delete', 'apiservice', NAME)
-  else
-    await applyObjects(kube, [{ apiVersion: before.apiVersion, kind: before.kind, metadata: { name: NAME }, spec: before.spec }])
+  else {
+    const { apiVersion, kind, spec } = before
+    await applyObjects(kube, [{ apiVersion, kind, metadata: { name: NAME }, spec }])
+    const answer = (): Promise<string> => kube.cluster('get', '--raw', `/apis/${API}/v1beta1`)
+    await eventually('the cluster’s own adapter', async () => !(await answer().catch(() => METRIC)).includes(METRIC), 60_000, 500)
+  }
+  await kube.kubectl('delete', `service/${SERVICE}`, `endpointslice/${SERVICE}-1`, '--ignore-not-found')
 }
 
 /** Resolves when the cluster has asked for the figure and got it. */

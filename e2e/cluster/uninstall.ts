@@ -39,5 +39,5 @@ export const leftovers = async (kube: Kube): Promise<string> => {
 /** Takes the namespace away, and with it the volumes' claims. */
 export const removeRelease = async (kube: Kube): Promise<void> => {
   await kube.helm('uninstall', kube.release, '--wait', '--ignore-not-found').catch(() => {})
-  await kube.cluster('delete', 'namespace', kube.namespace, '--ignore-not-found', '--wait', '--timeout=180s')
+  await kube.cluster('delete', 'namespace', kube.namespace, '--ignore-not-found', '--wait', '--timeout=300s')
 }

@@ -14,7 +14,7 @@ export type Step = {
 }
 
 const SECOND = 1000
-const plain = { vitest: false, onlyWhenAsked: false, timeLimitMs: 120 * SECOND }
+const plain = { vitest: false, onlyWhenAsked: false, timeLimitMs: 300 * SECOND }
 
 const vitest = (project: string): string[] => ['node_modules/vitest/vitest.mjs', 'run', '--project', project]
 
@@ -53,14 +53,14 @@ export const STEPS: Step[] = [
     args: ['charts/generate.ts', '--check'],
   },
   { ...plain, name: 'rules', means: 'every mail rule has a test', args: ['e2e/check-rules.ts'] },
-  { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 240 * SECOND },
+  { ...plain, name: 'unit', means: 'tests beside the sources', args: vitest('unit'), vitest: true, timeLimitMs: 900 * SECOND },
   {
     ...plain,
     name: 'chart',
     means: 'the chart, rendered with Helm 3 and Helm 4',
     args: vitest('chart'),
     vitest: true,
-    timeLimitMs: 300 * SECOND,
+    timeLimitMs: 600 * SECOND,
   },
   {
     ...plain,
@@ -68,7 +68,7 @@ export const STEPS: Step[] = [
     means: 'scenarios with real processes',
     args: vitest('e2e'),
     vitest: true,
-    timeLimitMs: 1200 * SECOND,
+    timeLimitMs: 2400 * SECOND,
   },
   {
     ...plain,
@@ -99,7 +99,7 @@ export const STEPS: Step[] = [
     name: 'bench',
     means: 'no slower and no dearer than its floors, each message exactly once',
     args: ['bench/main.ts', '--check'],
-    timeLimitMs: 420 * SECOND,
+    timeLimitMs: 900 * SECOND,
     onlyWhenAsked: true,
   },
   {
@@ -107,7 +107,7 @@ export const STEPS: Step[] = [
     name: 'bench-queue',
     means: 'the spool alone, each message exactly once',
     args: ['bench/queue.ts', '--quick'],
-    timeLimitMs: 420 * SECOND,
+    timeLimitMs: 900 * SECOND,
     onlyWhenAsked: true,
   },
 ]
