@@ -1,4 +1,5 @@
 /** Where mail comes in from outside: the address of a LoadBalancer service, or a NodePort; and a greeting from behind it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/gateway.ts'
 import { openWire } from '../support/wire.ts'
 import type { Kube } from './kube.ts'
@@ -9,6 +10,7 @@ type Service = {
 }
 
 const GREETING = '220 '
+const SETTLED_AFTER_MS = 5000
 
 const greets = async (host: string, port = 25, greeting = GREETING): Promise<boolean> => {
   const wire = await openWire(port, host)
@@ -16,7 +18,19 @@ const greets = async (host: string, port = 25, greeting = GREETING): Promise<boo
   return wire.greeting?.startsWith(greeting) === true
 }
 
-/** @throws when none came, or nobody answered there with the greeting, within two minutes */
+/** A balancer hears of pods a moment after they are ready, and may then move connections that are open: has it settled? */
+const keepsOne = async (host: string): Promise<boolean> => {
+  const wire = await openWire(25, host)
+  try {
+    await sleep(SETTLED_AFTER_MS)
+    const [reply] = await wire.say('NOOP')
+    return reply?.startsWith('250') === true
+  } finally {
+    wire.close()
+  }
+}
+
+/** @throws when none came, or nobody answered there with the greeting, or connections were cut, for two minutes */
 export const balancerAddress = async (kube: Kube, greeting = GREETING): Promise<string> => {
   const address = await eventually(
     'an address of the load balancer',
@@ -28,6 +42,7 @@ export const balancerAddress = async (kube: Kube, greeting = GREETING): Promise<
     250,
   )
   await eventually('a greeting behind the load balancer', () => greets(address, 25, greeting).catch(() => false), 120_000, 250)
+  if (greeting === GREETING) await eventually('a connection that lasts', () => keepsOne(address).catch(() => false), 120_000, 250)
   return address
 }
 
