@@ -36,8 +36,15 @@ export const leftovers = async (kube: Kube): Promise<string> => {
   return left.length === 0 ? 'nothing is left' : `kept: ${left.join(', ')}`
 }
 
-/** Takes the namespace away, and with it the volumes' claims. */
+const podsOf = (kube: Kube): Promise<string> =>
+  kube.kubectl('get', 'pods', '--selector', `app.kubernetes.io/instance=${kube.release}`, '-o', 'name')
+
+/**
+ * Takes the namespace away, and with it the volumes' claims. First the pods have to be gone: a namespace in which some are still ending
+ * is looked at again after half of their grace time only, which is five minutes for delivery-agents.
+ */
 export const removeRelease = async (kube: Kube): Promise<void> => {
   await kube.helm('uninstall', kube.release, '--wait', '--ignore-not-found').catch(() => {})
-  await kube.cluster('delete', 'namespace', kube.namespace, '--ignore-not-found', '--wait', '--timeout=300s')
+  await eventually('the end of the pods', async () => (await podsOf(kube)).trim() === '', 120_000, 500).catch(() => {})
+  await kube.cluster('delete', 'namespace', kube.namespace, '--ignore-not-found', '--wait', '--timeout=400s')
 }
