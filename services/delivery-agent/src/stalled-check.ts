@@ -1,36 +1,37 @@
 /**
- * BullMQ's look for sessions whose agent died, held back after every break of a connection. When Redis was away for longer than a lock
- * lasts, all locks have lapsed, and agents that lived through it come back one after the other: whoever is first must leave the others
- * the time to settle what they delivered, or it would be delivered again.
+ * BullMQ's look for sessions whose agent died, held back after an outage. When Redis was away for about as long as a lock lasts, locks
+ * have lapsed, and agents that lived through it come back one after the other: whoever is first must leave the others the time to settle
+ * what they delivered, or it would be delivered again. Held back once only, so that no flapping connection keeps the dead from being found.
+ *
+ * A Redis Cluster counts as up while one of its shards is away: there the look is taken as BullMQ takes it.
  */
 import { laneBackend } from '@sluice/spool'
 import type { Cluster, Redis } from 'ioredis'
 
-const connectionsOf = (redis: Redis | Cluster): Redis[] => ('nodes' in redis ? redis.nodes('master') : [redis])
+/** A lock is renewed when half of its 15 s are over; a shorter outage lets none lapse. */
+export const LONG_OUTAGE_MS = 7_500
 
 /**
- * Tells whether the connections are the same, and up, as they were when it was last asked; so it is for the first time, too. What it
- * compares are sockets: each reconnect makes a new one.
+ * Asked before each look, which is taken more often than an outage is long.
+ * @returns whether to take it: Redis is there, and this is not the first time after a long outage
  */
-export const watchSteadiness = (redis: Redis | Cluster): (() => boolean) => {
-  let before: unknown[] | null = null
+export const createPatience = (redis: Redis | Cluster, longOutageMs: number): (() => boolean) => {
+  let upAt = performance.now()
   return () => {
-    const connections = connectionsOf(redis)
-    const now = connections.map(({ stream }) => stream)
-    const isUp = connections.every(({ status }) => status === 'ready')
-    const isSteady = isUp && (before === null || now.every((stream) => before?.includes(stream)))
-    before = isUp ? now : []
-    return isSteady
+    if (redis.status !== 'ready') return false
+    const wasUpAt = upAt
+    upAt = performance.now()
+    return upAt - wasUpAt < longOutageMs
   }
 }
 
-/** A lane's backend whose stalled check, called every so often, does nothing until a connection has lasted from one call to the next. */
+/** A lane's backend whose stalled check is patient. What it does not ask at once is not asked later either. */
 export const patientBackend =
-  (redis: Redis | Cluster): typeof laneBackend =>
+  (redis: Redis | Cluster, longOutageMs = LONG_OUTAGE_MS): typeof laneBackend =>
   (name, options, blocking) => {
     const backend = laneBackend(name, options, blocking)
-    const isSteady = watchSteadiness(redis)
-    const check = backend.moveStalledJobsToWait.bind(backend)
-    backend.moveStalledJobsToWait = async () => (isSteady() ? check() : [])
+    const mayLook = createPatience(redis, longOutageMs)
+    const look = backend.moveStalledJobsToWait.bind(backend)
+    backend.moveStalledJobsToWait = async () => (mayLook() ? look() : [])
     return backend
   }
