@@ -123,17 +123,19 @@ export const createSessionRunner = (deps: RunnerDependencies) => {
     return tasks.expire(task, context, why)
   }
 
+  const giveBack = ({ id }: HandedTask): Handled => ({ settlements: [{ kind: 'return', id }], site: NO_REPORT, task: null })
+
   /** Handed out by a turn that was under way when the agent was told to stop, or whose reply was lost: another one begins it. */
-  const handBack = (run: SessionRun, { id }: HandedTask): Handled => {
+  const handBack = (run: SessionRun, task: HandedTask): Handled => {
     metrics.event('hand-back')
-    log.event('hand-back', { id, destination: run.key.destination })
-    return { settlements: [{ kind: 'return', id }], site: NO_REPORT, task: null }
+    log.event('hand-back', { id: task.id, destination: run.key.destination })
+    return giveBack(task)
   }
 
   const handleOne = async (run: SessionRun, task: HandedTask, context: TaskContext): Promise<Handled> => {
     if (task.verb !== null) return deps.execute(task, context)
     // A mark that was taken back meanwhile.
-    if (run.errand) return { settlements: [{ kind: 'return', id: task.id }], site: NO_REPORT, task: null }
+    if (run.errand) return giveBack(task)
     if (expires(run)) return expireOne(run, task, context)
     return deps.stopping() ? handBack(run, task) : tasks.attempt(task, context)
   }

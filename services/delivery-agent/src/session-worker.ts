@@ -14,6 +14,8 @@ import { patientBackend } from './stalled-check.ts'
 
 export const LOCK_MS = 15_000
 const STALLED_EVERY_MS = 5_000
+/** BullMQ renews a lock when half of its time is over: a shorter outage lets none lapse. */
+const LONG_OUTAGE_MS = LOCK_MS / 2
 /** For the goodbye of an idle worker to Redis, which may be gone for good. */
 const LET_GO_MS = 2_000
 /** While it closes, and then only. */
@@ -117,7 +119,7 @@ export const startSessionWorkers = async (options: SessionWorkerOptions): Promis
         maxStalledCount: Number.MAX_SAFE_INTEGER,
         runRetryDelay: 1000,
       },
-      patientBackend(redis),
+      patientBackend(redis, LONG_OUTAGE_MS),
     )
     worker.on('error', (error) => logWorkerError(log, 'sessions', error))
     return worker

@@ -8,9 +8,6 @@
 import { laneBackend } from '@sluice/spool'
 import type { Cluster, Redis } from 'ioredis'
 
-/** A lock is renewed when half of its 15 s are over; a shorter outage lets none lapse. */
-export const LONG_OUTAGE_MS = 7_500
-
 /**
  * Asked before each look, which is taken more often than an outage is long.
  * @returns whether to take it: Redis is there, and this is not the first time after a long outage
@@ -27,7 +24,7 @@ export const createPatience = (redis: Redis | Cluster, longOutageMs: number): ((
 
 /** A lane's backend whose stalled check is patient. What it does not ask at once is not asked later either. */
 export const patientBackend =
-  (redis: Redis | Cluster, longOutageMs = LONG_OUTAGE_MS): typeof laneBackend =>
+  (redis: Redis | Cluster, longOutageMs: number): typeof laneBackend =>
   (name, options, blocking) => {
     const backend = laneBackend(name, options, blocking)
     const mayLook = createPatience(redis, longOutageMs)
